@@ -1,0 +1,1 @@
+//! What goes over HTTP: DTOs and the typed client.

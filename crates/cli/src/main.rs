@@ -1,0 +1,2 @@
+//! The `ridethrough` binary.
+fn main() {}

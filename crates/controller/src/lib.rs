@@ -1,0 +1,1 @@
+//! The loop: pollers, performers, journal, HTTP server.

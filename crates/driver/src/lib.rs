@@ -1,0 +1,21 @@
+//! The contract between the controller and what it drives. Traits, errors, the call context; no driver, no decision.
+//!
+//! A driver translates and classifies. It does not retry, sleep, log or decide. `start` is idempotent and quick, waiting is
+//! `poll`, truth is `observe`. Begin reading in [`platform`].
+
+pub mod context;
+pub mod device;
+pub mod error;
+pub mod host_power;
+pub mod platform;
+pub mod secret;
+pub mod workers;
+
+pub use context::Cx;
+pub use device::{Client, Device};
+pub use error::{Error, Result};
+pub use host_power::{HostPower, HostPowerCapability};
+pub use platform::{Platform, PlatformCapability};
+pub use ridethrough_model::{FailureKind, TookEffect};
+pub use secret::Secret;
+pub use workers::Workers;

@@ -1,0 +1,50 @@
+//! What runs VMs.
+
+use crate::context::Cx;
+use crate::error::Result;
+use async_trait::async_trait;
+use ridethrough_model::{Inventory, Observed, Op, Progress, Started, TaskRef};
+use std::fmt::Debug;
+
+/// What a platform can do. Data, not downcasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformCapability {
+    /// It can move running VMs.
+    pub can_move: bool,
+    /// It can switch autostart.
+    pub has_autostart: bool,
+    /// Requests in flight that the endpoint takes.
+    pub in_flight_max: u32,
+}
+
+/// A virtualisation platform. Only operations on VMs arrive here; hosts go to [`crate::HostPower`].
+#[async_trait]
+pub trait Platform: Send + Sync + Debug {
+    /// What it can do.
+    fn capability(&self) -> PlatformCapability;
+
+    /// Everything it runs. A host that does not answer is in it with `connected: false`; that is no error.
+    /// Order-stable; ids stable over restarts of either side. Reads only.
+    ///
+    /// # Errors
+    /// `Unreachable` if no host answers at all; `Unauthorized`; `Config`.
+    async fn inventory(&self, cx: &Cx) -> Result<Inventory>;
+
+    /// Begins an operation and returns at once. Idempotent: twice has one effect, also across restarts of ours.
+    ///
+    /// # Errors
+    /// `NotFound`, `Refused`, `Unsupported`, `Busy`, `Unreachable`, each saying whether it may have taken effect.
+    async fn start(&self, op: &Op, cx: &Cx) -> Result<Started>;
+
+    /// How far a task is. The caller may be another process than the one that started it.
+    ///
+    /// # Errors
+    /// Only where nothing could be learned; a task that failed is `Ok(Progress::Failed)`.
+    async fn poll(&self, task: &TaskRef, cx: &Cx) -> Result<Progress>;
+
+    /// Whether the wanted state of an operation holds now, also after somebody else acted. Reads only.
+    ///
+    /// # Errors
+    /// Where nothing could be learned.
+    async fn observe(&self, op: &Op, cx: &Cx) -> Result<Observed>;
+}

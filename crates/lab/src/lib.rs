@@ -1,0 +1,1 @@
+//! The test lab: namespaces, libvirt hosts, guests, BMCs, upsd. Development only.

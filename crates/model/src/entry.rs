@@ -1,0 +1,265 @@
+//! What is written down: past-tense facts. Views and crash recovery are the same fold over them.
+
+use crate::event::{PowerEvent, TaskRef};
+use crate::failure::Failure;
+use crate::id::{ActionId, DomainId, HostId, RunId, UpsId, VmId};
+use crate::plan::{Op, Plan, PlanReport};
+use crate::time::{Mono, Now};
+use crate::unit::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a VM was when the incident began: its desired state afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// Its name, for people.
+    pub name: String,
+    /// The host it ran on.
+    pub host: HostId,
+    /// Its tier's rank.
+    pub rank: usize,
+    /// Whether the platform started it with its host.
+    pub autostart: Option<bool>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The wanted state was observed.
+    Done {
+        /// What a person may want to know.
+        detail: Option<String>,
+    },
+    /// It was so before we did anything.
+    AlreadyDone,
+    /// It failed.
+    Failed(Failure),
+    /// Not needed any more, or not possible; nothing was sent.
+    Dropped(String),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// Mains came back before anything was touched.
+    NothingTouched,
+    /// Everything that ran before runs again.
+    Returned,
+    /// Something did not come back.
+    ReturnedIncomplete(Vec<String>),
+    /// The domains only observe; nothing was done.
+    ObservedOnly,
+}
+
+/// A fact of the journal. Externally tagged: an internal tag would make serde buffer the content and lose integer map keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// A domain was armed (run 0).
+    Armed {
+        /// Which.
+        domain: DomainId,
+        /// By whom.
+        by: String,
+    },
+    /// A domain was set back to observing (run 0).
+    Disarmed {
+        /// Which.
+        domain: DomainId,
+        /// By whom.
+        by: String,
+    },
+    /// Acting was suspended for a UPS (run 0).
+    MaintenanceBegun {
+        /// Which.
+        ups: UpsId,
+        /// For how long from this record on.
+        duration: Millis,
+        /// By whom.
+        by: String,
+    },
+    /// Maintenance ended by itself or by a person (run 0).
+    MaintenanceEnded {
+        /// Which.
+        ups: UpsId,
+        /// Why.
+        reason: String,
+    },
+    /// Power changed.
+    PowerChanged {
+        /// How.
+        event: PowerEvent,
+    },
+    /// An incident began: this is what ran where.
+    IncidentOpened {
+        /// Desired state for the return.
+        homes: BTreeMap<VmId, Home>,
+    },
+    /// A VM or host was first seen during the incident by a late inventory: it joins the desired state.
+    HomeAdded {
+        /// Which.
+        vm: VmId,
+        /// Where.
+        home: Home,
+    },
+    /// A plan came into force. It supersedes the one before.
+    PlanCommitted {
+        /// The plan.
+        plan: Box<Plan>,
+        /// What the planner had to say.
+        report: Box<PlanReport>,
+    },
+    /// An attempt is about to be made.
+    Intended {
+        /// Which action.
+        action: ActionId,
+        /// Which attempt, from 1, never used twice.
+        attempt: u32,
+        /// What.
+        op: Op,
+    },
+    /// The remote gave a handle.
+    Accepted {
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// The handle.
+        task: TaskRef,
+    },
+    /// An attempt ended.
+    Finished {
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An action used its budget and is not done.
+    Overran {
+        /// Which action.
+        action: ActionId,
+        /// The budget.
+        budget: Millis,
+    },
+    /// No way back for this host: what is begun is finished, then it returns.
+    Latched {
+        /// Which host.
+        host: HostId,
+        /// Why.
+        reason: String,
+    },
+    /// A host was proven off.
+    HostProvenOff {
+        /// Which.
+        host: HostId,
+        /// The proof.
+        proof: String,
+    },
+    /// Autostart was paused; this was its value before.
+    AutostartPaused {
+        /// Which VM.
+        vm: VmId,
+        /// Where it is defined.
+        host: HostId,
+    },
+    /// The journal did not answer in time while on battery; records are kept in memory.
+    JournalDegraded {
+        /// What it said or did not say.
+        reason: String,
+    },
+    /// Something a person should know.
+    Noticed {
+        /// How bad, what.
+        notice: Notice,
+    },
+    /// The controller started and took this run up again.
+    Recovered {
+        /// Attempts whose fate was unknown and was observed.
+        ambiguous: Vec<ActionId>,
+    },
+    /// The run is over.
+    RunEnded {
+        /// How.
+        end: RunEnd,
+    },
+}
+
+impl Entry {
+    /// The name of the kind of fact, as in the journal's `kind` column.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Armed { .. } => "armed",
+            Self::Disarmed { .. } => "disarmed",
+            Self::MaintenanceBegun { .. } => "maintenance-begun",
+            Self::MaintenanceEnded { .. } => "maintenance-ended",
+            Self::PowerChanged { .. } => "power-changed",
+            Self::IncidentOpened { .. } => "incident-opened",
+            Self::HomeAdded { .. } => "home-added",
+            Self::PlanCommitted { .. } => "plan-committed",
+            Self::Intended { .. } => "intended",
+            Self::Accepted { .. } => "accepted",
+            Self::Finished { .. } => "finished",
+            Self::Overran { .. } => "overran",
+            Self::Latched { .. } => "latched",
+            Self::HostProvenOff { .. } => "host-proven-off",
+            Self::AutostartPaused { .. } => "autostart-paused",
+            Self::JournalDegraded { .. } => "journal-degraded",
+            Self::Noticed { .. } => "noticed",
+            Self::Recovered { .. } => "recovered",
+            Self::RunEnded { .. } => "run-ended",
+        }
+    }
+}
+
+/// How urgent a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// A transition.
+    Info,
+    /// Degraded but protected.
+    Warning,
+    /// Protection is lost or in doubt.
+    Alarm,
+}
+
+/// Something to tell a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How urgent.
+    pub severity: Severity,
+    /// Stable code `RTnnnn` where there is a page for it.
+    pub code: Option<String>,
+    /// One sentence.
+    pub text: String,
+}
+
+/// A fact with its place and time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its run; 0 is the site's log.
+    pub run: RunId,
+    /// Its place in the run, from 1 without gaps.
+    pub seq: u64,
+    /// The number of the incident; 0 outside.
+    pub incident: u64,
+    /// The writer's fencing number.
+    pub epoch: u64,
+    /// When.
+    pub at: Now,
+    /// What.
+    pub entry: Entry,
+}
+
+impl Record {
+    /// The monotonic moment, if it belongs to that boot; otherwise it says nothing here.
+    #[must_use]
+    pub fn mono_in(&self, now: &Now) -> Option<Mono> {
+        (self.at.boot_id == now.boot_id).then_some(self.at.mono)
+    }
+}

@@ -1,0 +1,36 @@
+//! The nouns of Ridethrough: what a UPS said, what runs where, what the user wants, what was planned and what happened.
+//!
+//! Pure data: no IO, no clock, no randomness, no async (enforced by `clippy.toml` and `xtask tidy`). Verbs live in
+//! `ridethrough-decide`, the outside world behind `ridethrough-driver`.
+//! Begin reading in [`plan`] (what we intend) and [`entry`] (what we write down).
+
+pub mod entry;
+pub mod event;
+pub mod failure;
+pub mod finding;
+pub mod id;
+pub mod inventory;
+pub mod plan;
+pub mod policy;
+pub mod reading;
+pub mod time;
+pub mod topology;
+pub mod unit;
+
+pub use entry::{Entry, Notice, Record, Severity};
+pub use event::{Observed, PowerEvent, Progress, Started, TaskRef};
+pub use failure::{Failure, FailureKind, TookEffect};
+pub use finding::{Finding, FindingLevel};
+pub use id::{
+    ActionId, DomainId, HostId, Ids, LoadId, PlanId, PlatformId, RunId, SiteId, TierName, UpsId,
+    VmId,
+};
+pub use inventory::{HostInfo, Inventory, Vm, VmPower};
+pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
+pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};
+pub use reading::{HostPowerState, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
+pub use time::{BootId, Mono, Now};
+pub use topology::{
+    Domain, DomainMode, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology,
+};
+pub use unit::{Bytes, Millis, Milliwatts, Ppm, UnitError};

@@ -1,0 +1,251 @@
+//! What is intended: a plan is complete and immutable; its executor has nothing left to choose.
+
+use crate::finding::Finding;
+use crate::id::{ActionId, DomainId, HostId, PlanId, TierName, UpsId, VmId};
+use crate::time::Mono;
+use crate::unit::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One thing to be done to one object. Two equal operations are the same wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "op")]
+pub enum Op {
+    /// Shut the guest down cleanly. Wanted state: the VM is off.
+    ShutDownVm {
+        /// Which.
+        vm: VmId,
+        /// Where it runs.
+        host: HostId,
+    },
+    /// Cut the VM's virtual power. Wanted state: the VM is off.
+    PowerOffVm {
+        /// Which.
+        vm: VmId,
+        /// Where it runs.
+        host: HostId,
+    },
+    /// Start the VM. Wanted state: it runs on that host.
+    StartVm {
+        /// Which.
+        vm: VmId,
+        /// Where.
+        host: HostId,
+    },
+    /// Move the VM while it runs. Wanted state: it runs on `to`.
+    MoveVm {
+        /// Which.
+        vm: VmId,
+        /// From where.
+        from: HostId,
+        /// To where.
+        to: HostId,
+    },
+    /// Stop a move under way. Wanted state: no move, the VM runs where it was.
+    AbortMove {
+        /// Which.
+        vm: VmId,
+        /// Where it still runs.
+        from: HostId,
+        /// Where it was going.
+        to: HostId,
+    },
+    /// Have the platform start the VM with its host, or not. Wanted state: as `enabled` says.
+    SetAutostart {
+        /// Which.
+        vm: VmId,
+        /// Where it is defined.
+        host: HostId,
+        /// The wanted setting.
+        enabled: bool,
+    },
+    /// Tell the host's operating system to shut down. Wanted state: the host is proven off.
+    ShutDownHost {
+        /// Which.
+        host: HostId,
+    },
+    /// Wake the host. Wanted state: it is on.
+    WakeHost {
+        /// Which.
+        host: HostId,
+    },
+}
+
+impl Op {
+    /// The VM it is about, if it is about one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&VmId> {
+        match self {
+            Self::ShutDownVm { vm, .. }
+            | Self::PowerOffVm { vm, .. }
+            | Self::StartVm { vm, .. }
+            | Self::MoveVm { vm, .. }
+            | Self::AbortMove { vm, .. }
+            | Self::SetAutostart { vm, .. } => Some(vm),
+            Self::ShutDownHost { .. } | Self::WakeHost { .. } => None,
+        }
+    }
+    /// The host it acts on (for a move: the one it leaves).
+    #[must_use]
+    pub fn host(&self) -> &HostId {
+        match self {
+            Self::ShutDownVm { host, .. }
+            | Self::PowerOffVm { host, .. }
+            | Self::StartVm { host, .. }
+            | Self::SetAutostart { host, .. }
+            | Self::ShutDownHost { host }
+            | Self::WakeHost { host } => host,
+            Self::MoveVm { from, .. } | Self::AbortMove { from, .. } => from,
+        }
+    }
+    /// Whether it takes load away: shutting down or powering off.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::ShutDownVm { .. } | Self::PowerOffVm { .. })
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShutDownVm { vm, host } => write!(f, "shut down VM {vm} on {host}"),
+            Self::PowerOffVm { vm, host } => write!(f, "power off VM {vm} on {host}"),
+            Self::StartVm { vm, host } => write!(f, "start VM {vm} on {host}"),
+            Self::MoveVm { vm, from, to } => write!(f, "move VM {vm} from {from} to {to}"),
+            Self::AbortMove { vm, from, to } => {
+                write!(f, "stop the move of VM {vm} from {from} to {to}")
+            }
+            Self::SetAutostart {
+                vm,
+                host,
+                enabled: false,
+            } => write!(f, "pause autostart of VM {vm} on {host}"),
+            Self::SetAutostart {
+                vm,
+                host,
+                enabled: true,
+            } => write!(f, "put back autostart of VM {vm} on {host}"),
+            Self::ShutDownHost { host } => write!(f, "shut down host {host}"),
+            Self::WakeHost { host } => write!(f, "wake host {host}"),
+        }
+    }
+}
+
+/// Why an action is in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The rule of DESIGN that asks for it, e.g. "tier order".
+    pub rule: String,
+    /// The reason in one sentence for a person.
+    pub text: String,
+}
+
+/// What must hold before an action starts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// That action is done, has failed for good, or has used its budget.
+    Settled(ActionId),
+    /// That action is observed done.
+    Done(ActionId),
+    /// No VM is observed active on that host.
+    HostEmpty(HostId),
+    /// The platform reaches that host.
+    HostReady(HostId),
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Its number, unique in the run.
+    pub id: ActionId,
+    /// What to do.
+    pub op: Op,
+    /// The tier it belongs to, for people; `None` for hosts.
+    pub tier: Option<TierName>,
+    /// All must hold, unless `last_safe` has come.
+    pub gates: BTreeSet<Gate>,
+    /// All must hold, always.
+    pub gates_hard: BTreeSet<Gate>,
+    /// Not before this moment.
+    pub not_before: Mono,
+    /// From this moment on it starts whatever `gates` and `not_before` say. `None`: it has no such moment.
+    pub last_safe: Option<Mono>,
+    /// How long it may take before it counts as overrun.
+    pub budget: Millis,
+    /// How often it may be tried.
+    pub attempts_max: u32,
+    /// Only said, not done: its domain is not armed.
+    pub observe_only: bool,
+    /// Why.
+    pub why: Why,
+}
+
+/// What made a plan necessary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanCause {
+    /// Nothing happened: the plan kept ready for the day.
+    Standing,
+    /// Domains at risk have waited long enough.
+    Outage,
+    /// The facts changed under a plan being carried out.
+    FactsChanged(String),
+    /// Mains is back: nothing more is started.
+    MainsBack,
+    /// Mains is stable: load is brought back.
+    Return,
+}
+
+/// A complete, immutable intention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its number.
+    pub id: PlanId,
+    /// The plan it supersedes.
+    pub parent: Option<PlanId>,
+    /// Why it was made.
+    pub cause: PlanCause,
+    /// When.
+    pub made_at: Mono,
+    /// When each UPS at risk is taken to be empty, after margin and age.
+    pub deadlines: BTreeMap<UpsId, Mono>,
+    /// The domains it acts in.
+    pub domains: BTreeSet<DomainId>,
+    /// Everything stops at once: nothing else fits.
+    pub emergency: bool,
+    /// Its steps.
+    pub actions: BTreeMap<ActionId, Action>,
+}
+
+/// What the planner found out on the way. An unread report is not actionable.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReport {
+    /// For each VM at risk: what becomes of it, and why, in one line.
+    pub fates: BTreeMap<VmId, Fate>,
+    /// For each host at risk: its last safe moment.
+    pub host_deadlines: BTreeMap<HostId, Mono>,
+    /// What the plan is waiting for, in sentences.
+    pub waiting: Vec<String>,
+    /// What is wrong or missing.
+    pub findings: Vec<Finding>,
+    /// Whether everything fits the battery.
+    pub fits: bool,
+}
+
+/// What becomes of a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    /// Its name.
+    pub name: String,
+    /// Its tier.
+    pub tier: TierName,
+    /// In one or two words: "moves to kvm3", "shut down", "stays".
+    pub fate: String,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The last moment at which its clean stop can begin.
+    pub last_safe: Option<Mono>,
+}

@@ -1,0 +1,193 @@
+//! What the user wants: tiers in a hard order, most important first.
+
+use crate::id::{SiteId, TierName};
+use crate::inventory::Vm;
+use crate::unit::{Bytes, Millis};
+use serde::{Deserialize, Serialize};
+
+/// A rung of the ladder a VM goes down in an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnOutage {
+    /// Move it, running, to a host that keeps power.
+    Move,
+    /// Shut its guest down cleanly.
+    ShutDown,
+}
+
+/// When a VM that does not go down by itself may be powered off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForceOff {
+    /// Only at its host's last safe moment.
+    #[default]
+    AtDeadline,
+    /// Never; its host then stays on until the battery ends.
+    Never,
+}
+
+/// Where VMs of a tier may be moved, in order of preference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Destination {
+    /// Any host of the VM's own site.
+    SameSite,
+    /// Any host of that site.
+    Site(SiteId),
+}
+
+/// Which VMs belong to a tier. All keys that are there must match; `*` and `?` are globs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierMatch {
+    /// A tag of the platform.
+    pub tag: Option<String>,
+    /// The VM's name.
+    pub name: Option<String>,
+    /// The platform's name.
+    pub platform: Option<String>,
+}
+
+impl TierMatch {
+    /// Whether the VM matches. A match without any key matches nothing.
+    #[must_use]
+    pub fn matches(&self, vm: &Vm) -> bool {
+        if self.tag.is_none() && self.name.is_none() && self.platform.is_none() {
+            return false;
+        }
+        let one =
+            |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|p| glob(p, text));
+        self.tag
+            .as_ref()
+            .is_none_or(|p| vm.tags.iter().any(|tag| glob(p, tag)))
+            && one(&self.name, &vm.name)
+            && one(&self.platform, vm.id.platform().as_str())
+    }
+}
+
+/// One tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// Its name.
+    pub name: TierName,
+    /// Which VMs.
+    pub matches: TierMatch,
+    /// What is tried, in this order.
+    pub on_outage: Vec<OnOutage>,
+    /// Where they may go.
+    pub move_to: Vec<Destination>,
+    /// Whether force is allowed.
+    pub force_off: ForceOff,
+    /// How long a clean shutdown of one of its guests may take.
+    pub stop_budget: Millis,
+    /// Time on battery they should run for, if the battery allows. `None`: the first tier runs to its last safe moment, every
+    /// other one is shed as soon as the domain acts.
+    pub runtime_goal: Option<Millis>,
+}
+
+/// The name of the last tier, which holds every VM that no tier matches.
+pub const UNASSIGNED: &str = "(unassigned)";
+
+/// Tiers and the numbers that hold for the whole site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Most important first. The order is hard.
+    pub tiers: Vec<Tier>,
+    /// How long a UPS may be silent before it counts as silent.
+    pub silence: Millis,
+    /// How long a journal commit may take before the journal counts as stalled.
+    pub journal_stall: Millis,
+    /// What one host's link carries for moves, in bytes per second.
+    pub move_bandwidth: Bytes,
+    /// How many moves may leave or reach one host at once.
+    pub moves_per_host: u32,
+    /// How long a move may last beyond its forecast before it counts as overrun.
+    pub move_slack: Millis,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            tiers: Vec::new(),
+            silence: Millis::from_secs(15),
+            journal_stall: Millis::from_secs(2),
+            move_bandwidth: Bytes::from_mib(100),
+            moves_per_host: 2,
+            move_slack: Millis::from_secs(30),
+        }
+    }
+}
+
+impl Policy {
+    /// The rank of the VM's tier: 0 is the most important; `tiers.len()` is the implicit last tier. First match wins.
+    #[must_use]
+    pub fn rank_of(&self, vm: &Vm) -> usize {
+        self.tiers
+            .iter()
+            .position(|tier| tier.matches.matches(vm))
+            .unwrap_or(self.tiers.len())
+    }
+    /// The tier of a rank; every rank beyond the last is the implicit last tier: shut down cleanly, first.
+    #[must_use]
+    pub fn tier(&self, rank: usize) -> Tier {
+        self.tiers.get(rank).cloned().unwrap_or_else(|| Tier {
+            name: TierName::new(UNASSIGNED),
+            matches: TierMatch::default(),
+            on_outage: vec![OnOutage::ShutDown],
+            move_to: Vec::new(),
+            force_off: ForceOff::AtDeadline,
+            stop_budget: Millis::from_secs(120),
+            runtime_goal: None,
+        })
+    }
+}
+
+/// Matches `*` (any text) and `?` (any one character); everything else is itself. Linear in practice, never recursive.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == '?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((sp, st)) => {
+                    p = sp + 1;
+                    t = st + 1;
+                    star = Some((sp, st + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_people_expect() {
+        for (pattern, text, expected) in [
+            ("ci-*", "ci-7", true),
+            ("ci-*", "xci-7", false),
+            ("*", "", true),
+            ("power:?ritical", "power:critical", true),
+            ("a*b*c", "aXXbYYc", true),
+            ("a*b*c", "aXXbYY", false),
+            ("", "x", false),
+            ("äö*", "äöü", true),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} against {text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Drivers for what runs the load, moves it and wakes it.

@@ -1,0 +1,1 @@
+//! A fake site with battery physics, faults and scripts; also the demo.

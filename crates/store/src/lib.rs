@@ -1,0 +1,1 @@
+//! The journal: durable records, written by one thread, read by everyone.
