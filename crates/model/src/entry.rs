@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::id::{ActionId, DomainId, HostId, RunId, UpsId, VmId};
 use crate::plan::{Op, Plan, PlanReport};
 use crate::time::{Mono, Now};
-use crate::unit::Millis;
+use crate::unit::{Millis, Ppm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -96,6 +96,8 @@ pub enum Entry {
     IncidentOpened {
         /// Desired state for the return.
         homes: BTreeMap<VmId, Home>,
+        /// The load of each UPS before anything was shed, where it was told.
+        loads: BTreeMap<UpsId, Ppm>,
     },
     /// A VM or host was first seen during the incident by a late inventory: it joins the desired state.
     HomeAdded {
@@ -159,13 +161,6 @@ pub enum Entry {
         /// The proof.
         proof: String,
     },
-    /// Autostart was paused; this was its value before.
-    AutostartPaused {
-        /// Which VM.
-        vm: VmId,
-        /// Where it is defined.
-        host: HostId,
-    },
     /// The journal did not answer in time while on battery; records are kept in memory.
     JournalDegraded {
         /// What it said or did not say.
@@ -207,7 +202,6 @@ impl Entry {
             Self::Overran { .. } => "overran",
             Self::Latched { .. } => "latched",
             Self::HostProvenOff { .. } => "host-proven-off",
-            Self::AutostartPaused { .. } => "autostart-paused",
             Self::JournalDegraded { .. } => "journal-degraded",
             Self::Noticed { .. } => "noticed",
             Self::Recovered { .. } => "recovered",

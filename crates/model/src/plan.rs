@@ -147,6 +147,18 @@ pub struct Why {
 pub enum Gate {
     /// That action is done, has failed for good, or has used its budget.
     Settled(ActionId),
+    /// Every stop in this plan that takes load from that UPS and has a greater rank (is less important) is settled.
+    LowerTiers {
+        /// On which UPS.
+        ups: UpsId,
+        /// The rank that waits.
+        rank: usize,
+    },
+    /// Every start in this plan with a smaller rank (more important) is settled.
+    HigherTiers {
+        /// The rank that waits.
+        rank: usize,
+    },
     /// That action is observed done.
     Done(ActionId),
     /// No VM is observed active on that host.
@@ -164,6 +176,10 @@ pub struct Action {
     pub op: Op,
     /// The tier it belongs to, for people; `None` for hosts.
     pub tier: Option<TierName>,
+    /// That tier's rank; 0 is the most important.
+    pub rank: Option<usize>,
+    /// The UPSes it takes load from or brings load to.
+    pub upses: BTreeSet<UpsId>,
     /// All must hold, unless `last_safe` has come.
     pub gates: BTreeSet<Gate>,
     /// All must hold, always.
