@@ -1,1 +1,25 @@
-//! What goes over HTTP: DTOs and the typed client.
+//! What goes over HTTP: DTOs and the typed client. Deliberately not the model: these names are stable for scripts, whatever
+//! happens inside.
+//!
+//! Lengths of time end in `_s`, powers in `_w`, shares in `_percent`; moments are RFC 3339 texts; missing is absent or null,
+//! never zero. Readers must skip fields they do not know. Begin reading in [`status`].
+
+pub mod client;
+pub mod command;
+pub mod error;
+pub mod plan;
+pub mod run;
+pub mod status;
+
+pub use client::{Client, ClientError};
+pub use command::{Commanded, MaintenanceRequest, SetModeRequest};
+pub use error::{ApiError, code};
+pub use plan::{Fate, HostEnd, Plan, PlanAnswer, PlanScope, PlannedAction, UpsEnd};
+pub use run::{Action, Event, EventsPage, Run, RunDetail, RunSummary, Runs};
+pub use status::{Domain, Finding, Host, Status, Ups, Vm};
+
+/// The start of every path.
+pub const BASE: &str = "/api/v1";
+
+/// The name of the token file in the data directory.
+pub const TOKEN_FILE: &str = "api-token";

@@ -1,0 +1,131 @@
+//! The whole site now, as `GET /api/v1/status` tells it.
+
+use crate::run::Run;
+use serde::{Deserialize, Serialize};
+
+/// The whole site now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The controller's version.
+    pub version: String,
+    /// When this was said.
+    pub at: String,
+    /// How long the controller has been running.
+    pub up_s: u64,
+    /// Whether a UPS is on battery or a run is open.
+    pub is_at_risk: bool,
+    /// The journal does not keep up; records are in memory.
+    pub is_journal_degraded: bool,
+    /// UPSes by name.
+    pub upses: Vec<Ups>,
+    /// Domains by name.
+    pub domains: Vec<Domain>,
+    /// Hosts by name.
+    pub hosts: Vec<Host>,
+    /// VMs.
+    pub vms: Vec<Vm>,
+    /// The run under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// What is wrong or missing now.
+    pub findings: Vec<Finding>,
+}
+
+/// One UPS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ups {
+    /// Its name.
+    pub name: String,
+    /// `unknown`, `online`, `on-battery`, `low-battery`, `forced`, `bypass`, `off`, `silent-on-mains`, `silent-on-battery`.
+    pub state: String,
+    /// The state for a person.
+    pub state_words: String,
+    /// `ups.status` as last read (RFC 9271).
+    pub status: Option<String>,
+    /// Charge of its battery.
+    pub battery_charge_percent: Option<f64>,
+    /// Runtime as it states it.
+    pub runtime_s: Option<u64>,
+    /// Load.
+    pub load_percent: Option<f64>,
+    /// Real power.
+    pub realpower_w: Option<u64>,
+    /// How old the last reading is.
+    pub age_s: Option<u64>,
+    /// On battery: time until it is taken to be empty, after margin and age.
+    pub empty_in_s: Option<u64>,
+    /// Why it is silent.
+    pub silent_because: Option<String>,
+    /// Maintenance ends in.
+    pub maintenance_left_s: Option<u64>,
+}
+
+/// One power domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// `armed` or `observe`.
+    pub mode: String,
+    /// `online`, `on-battery`, `acting`, `returning`.
+    pub phase: String,
+    /// The phase for a person.
+    pub phase_words: String,
+    /// Time on battery in this incident.
+    pub on_battery_for_s: Option<u64>,
+    /// Time until it must act whatever happens: the last safe moment.
+    pub must_act_in_s: Option<u64>,
+    /// Whether everything would fit the battery if it lost mains now; `None` while there is no standing plan.
+    pub does_standing_plan_fit: Option<bool>,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// `on`, `off` (proven) or `unknown`.
+    pub state: String,
+    /// Whether its platform reaches it.
+    pub is_connected: Option<bool>,
+    /// Time until its power is taken to end; absent while it is not at risk.
+    pub power_ends_in_s: Option<u64>,
+    /// Its power in words.
+    pub power: String,
+}
+
+/// One VM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vm {
+    /// `<platform>/<native uuid>`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// `running`, `paused`, `off`, `suspended`, `crashed`, `unknown`.
+    pub state: String,
+    /// Its tier.
+    pub tier: String,
+    /// What would become of it, or what becomes of it now.
+    pub fate: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Time until its clean stop must begin.
+    pub last_safe_in_s: Option<u64>,
+}
+
+/// Something somebody should know or mend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `info`, `warning` or `error`.
+    pub level: String,
+    /// `RTnnnn`; `docs/errors/RTnnnn.md` explains it.
+    pub code: String,
+    /// What it is about.
+    pub subject: String,
+    /// What is the matter.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
