@@ -1,1 +1,42 @@
-//! The verbs: power fold, planner, lint, run, return. Pure: no IO, clock, randomness, async.
+//! The verbs: how readings become states, states become plans, plans become steps. Pure: no IO, clock, randomness, async.
+//!
+//! One state machine, [`Site`], takes a closed [`Input`] and returns [`Effect`]s; the controller performs them, the simulator
+//! fakes them. Everything that outlives a crash is in the journal: [`RunState::apply`] is the only way a run's state changes, in
+//! life and in recovery. Begin reading in [`site`].
+
+mod actions;
+mod adopt;
+mod commands;
+mod domain;
+mod evidence;
+mod feed;
+mod incident;
+mod input;
+mod lint;
+mod log;
+mod place;
+mod plan;
+mod plan_back;
+mod plan_hosts;
+mod plan_outage;
+mod replies;
+mod run;
+mod site;
+mod snapshot;
+mod source;
+mod standing;
+mod view;
+
+pub use adopt::adopt;
+pub use domain::{DomainPhase, DomainState};
+pub use evidence::{HostEvidence, HostVerdict};
+pub use feed::{FeedHealth, HostRisk};
+pub use input::{Command, CommandReply, Effect, Input, StepReply};
+pub use lint::lint;
+pub use plan::plan;
+pub use run::{ActionPhase, ActionState, RunError, RunState};
+pub use site::{Site, SiteConfig};
+pub use snapshot::{InFlight, Snapshot, Want};
+pub use source::{SourceKind, SourceState};
+pub use standing::StandingPlan;
+pub use view::{ActionView, DomainView, HostView, RunView, SiteView, UpsView, VmView};

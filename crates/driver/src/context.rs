@@ -18,28 +18,17 @@ impl Cx {
     /// A context that ends after `limit`.
     #[must_use]
     pub fn within(limit: Duration, now: Mono) -> Self {
-        Self {
-            deadline: tokio::time::Instant::now() + limit,
-            now,
-        }
+        Self { deadline: tokio::time::Instant::now() + limit, now }
     }
 
     /// Runs a future until the deadline; past it, an `Unreachable` error that may have taken effect.
     ///
     /// # Errors
     /// What the future returns, or `Unreachable` past the deadline.
-    pub async fn bound<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    pub async fn bound<T>(&self, operation: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         match tokio::time::timeout_at(self.deadline, work).await {
             Ok(result) => result,
-            Err(_) => Err(Error::new(
-                FailureKind::Unreachable,
-                operation,
-                "no answer before the deadline",
-            )),
+            Err(_) => Err(Error::new(FailureKind::Unreachable, operation, "no answer before the deadline")),
         }
     }
 }

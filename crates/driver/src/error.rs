@@ -20,14 +20,7 @@ impl Error {
     /// An error that may have taken effect.
     #[must_use]
     pub fn new(kind: FailureKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            took_effect: TookEffect::Possible,
-            operation,
-            message: message.into(),
-            context: Vec::new(),
-            source: None,
-        }
+        Self { kind, took_effect: TookEffect::Possible, operation, message: message.into(), context: Vec::new(), source: None }
     }
     /// States as proven that nothing happened.
     #[must_use]
@@ -43,10 +36,7 @@ impl Error {
     }
     /// Adds the cause.
     #[must_use]
-    pub fn caused_by(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -70,11 +60,7 @@ impl Error {
             message.push_str(&error.to_string());
             cause = error.source();
         }
-        Failure {
-            kind: self.kind,
-            took_effect: self.took_effect,
-            message,
-        }
+        Failure { kind: self.kind, took_effect: self.took_effect, message }
     }
 }
 
@@ -82,11 +68,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.operation, self.message)?;
         if !self.context.is_empty() {
-            let parts: Vec<String> = self
-                .context
-                .iter()
-                .map(|(key, value)| format!("{key} {value}"))
-                .collect();
+            let parts: Vec<String> = self.context.iter().map(|(key, value)| format!("{key} {value}")).collect();
             write!(f, " ({})", parts.join(", "))?;
         }
         Ok(())

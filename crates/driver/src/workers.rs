@@ -21,10 +21,7 @@ impl Workers {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let mut set = self
-            .set
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         while set.try_join_next().is_some() {}
         set.spawn(work)
     }

@@ -110,43 +110,20 @@ pub enum PowerEvent {
 impl fmt::Display for PowerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MainsLost {
-                ups,
-                runtime: Some(runtime),
-            } => {
-                write!(
-                    f,
-                    "mains lost: UPS {ups} is on battery and says it lasts {runtime}"
-                )
+            Self::MainsLost { ups, runtime: Some(runtime) } => {
+                write!(f, "mains lost: UPS {ups} is on battery and says it lasts {runtime}")
             }
             Self::MainsLost { ups, runtime: None } => {
-                write!(
-                    f,
-                    "mains lost: UPS {ups} is on battery and does not say how long it lasts"
-                )
+                write!(f, "mains lost: UPS {ups} is on battery and does not say how long it lasts")
             }
             Self::MainsBack { ups } => write!(f, "mains back at UPS {ups}"),
             Self::BatteryLow { ups } => write!(f, "UPS {ups} says its battery is low"),
             Self::ForcedShutdown { ups } => write!(f, "forced shutdown ordered at UPS {ups}"),
-            Self::Silent {
-                ups,
-                was_on_battery: true,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "UPS {ups} is silent since it was on battery: its last forecast counts ({reason})"
-                )
+            Self::Silent { ups, was_on_battery: true, reason } => {
+                write!(f, "UPS {ups} is silent since it was on battery: its last forecast counts ({reason})")
             }
-            Self::Silent {
-                ups,
-                was_on_battery: false,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "UPS {ups} is silent, last seen on mains: nothing is done, somebody should look ({reason})"
-                )
+            Self::Silent { ups, was_on_battery: false, reason } => {
+                write!(f, "UPS {ups} is silent, last seen on mains: nothing is done, somebody should look ({reason})")
             }
             Self::Heard { ups } => write!(f, "UPS {ups} speaks again"),
             Self::ActingStarted { domain, reason } => write!(f, "domain {domain} acts: {reason}"),

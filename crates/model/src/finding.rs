@@ -39,30 +39,14 @@ impl Finding {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            level,
-            code: code.to_owned(),
-            subject: subject.into(),
-            message: message.into(),
-            remedy: remedy.into(),
-        }
+        Self { level, code: code.to_owned(), subject: subject.into(), message: message.into(), remedy: remedy.into() }
     }
     /// Not protected, or wrong.
-    pub fn error(
-        code: &str,
-        subject: impl Into<String>,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub fn error(code: &str, subject: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(FindingLevel::Error, code, subject, message, remedy)
     }
     /// Protected, but less than it looks.
-    pub fn warning(
-        code: &str,
-        subject: impl Into<String>,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
+    pub fn warning(code: &str, subject: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(FindingLevel::Warning, code, subject, message, remedy)
     }
 }
@@ -74,10 +58,6 @@ impl fmt::Display for Finding {
             FindingLevel::Warning => "warning",
             FindingLevel::Error => "error",
         };
-        write!(
-            f,
-            "{level} {}: {}: {} {}",
-            self.code, self.subject, self.message, self.remedy
-        )
+        write!(f, "{level} {}: {}: {} {}", self.code, self.subject, self.message, self.remedy)
     }
 }

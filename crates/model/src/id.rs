@@ -68,9 +68,7 @@ impl VmId {
     /// The part after the platform: what the platform itself calls the VM.
     #[must_use]
     pub fn native(&self) -> &str {
-        self.0
-            .split_once('/')
-            .map_or(self.0.as_str(), |(_, native)| native)
+        self.0.split_once('/').map_or(self.0.as_str(), |(_, native)| native)
     }
     /// The platform's name.
     #[must_use]
@@ -121,11 +119,7 @@ pub struct Ids {
 
 impl Default for Ids {
     fn default() -> Self {
-        Self {
-            run_next: 1,
-            plan_next: 1,
-            action_next: 1,
-        }
+        Self { run_next: 1, plan_next: 1, action_next: 1 }
     }
 }
 

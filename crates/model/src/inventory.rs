@@ -93,11 +93,6 @@ impl Inventory {
     /// An inventory with nothing in it.
     #[must_use]
     pub fn empty(platform: PlatformId, observed_at: Mono) -> Self {
-        Self {
-            platform,
-            observed_at,
-            hosts: BTreeMap::new(),
-            vms: BTreeMap::new(),
-        }
+        Self { platform, observed_at, hosts: BTreeMap::new(), vms: BTreeMap::new() }
     }
 }

@@ -21,16 +21,11 @@ pub use entry::{Entry, Notice, Record, Severity};
 pub use event::{Observed, PowerEvent, Progress, Started, TaskRef};
 pub use failure::{Failure, FailureKind, TookEffect};
 pub use finding::{Finding, FindingLevel};
-pub use id::{
-    ActionId, DomainId, HostId, Ids, LoadId, PlanId, PlatformId, RunId, SiteId, TierName, UpsId,
-    VmId,
-};
+pub use id::{ActionId, DomainId, HostId, Ids, LoadId, PlanId, PlatformId, RunId, SiteId, TierName, UpsId, VmId};
 pub use inventory::{HostInfo, Inventory, Vm, VmPower};
 pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
 pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};
 pub use reading::{HostPowerState, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
 pub use time::{BootId, Mono, Now};
-pub use topology::{
-    Domain, DomainMode, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology,
-};
+pub use topology::{Domain, DomainMode, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology};
 pub use unit::{Bytes, Millis, Milliwatts, Ppm, UnitError};

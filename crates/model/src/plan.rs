@@ -116,16 +116,8 @@ impl fmt::Display for Op {
             Self::AbortMove { vm, from, to } => {
                 write!(f, "stop the move of VM {vm} from {from} to {to}")
             }
-            Self::SetAutostart {
-                vm,
-                host,
-                enabled: false,
-            } => write!(f, "pause autostart of VM {vm} on {host}"),
-            Self::SetAutostart {
-                vm,
-                host,
-                enabled: true,
-            } => write!(f, "put back autostart of VM {vm} on {host}"),
+            Self::SetAutostart { vm, host, enabled: false } => write!(f, "pause autostart of VM {vm} on {host}"),
+            Self::SetAutostart { vm, host, enabled: true } => write!(f, "put back autostart of VM {vm} on {host}"),
             Self::ShutDownHost { host } => write!(f, "shut down host {host}"),
             Self::WakeHost { host } => write!(f, "wake host {host}"),
         }

@@ -54,11 +54,8 @@ impl TierMatch {
         if self.tag.is_none() && self.name.is_none() && self.platform.is_none() {
             return false;
         }
-        let one =
-            |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|p| glob(p, text));
-        self.tag
-            .as_ref()
-            .is_none_or(|p| vm.tags.iter().any(|tag| glob(p, tag)))
+        let one = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|p| glob(p, text));
+        self.tag.as_ref().is_none_or(|p| vm.tags.iter().any(|tag| glob(p, tag)))
             && one(&self.name, &vm.name)
             && one(&self.platform, vm.id.platform().as_str())
     }
@@ -121,10 +118,7 @@ impl Policy {
     /// The rank of the VM's tier: 0 is the most important; `tiers.len()` is the implicit last tier. First match wins.
     #[must_use]
     pub fn rank_of(&self, vm: &Vm) -> usize {
-        self.tiers
-            .iter()
-            .position(|tier| tier.matches.matches(vm))
-            .unwrap_or(self.tiers.len())
+        self.tiers.iter().position(|tier| tier.matches.matches(vm)).unwrap_or(self.tiers.len())
     }
     /// The tier of a rank; every rank beyond the last is the implicit last tier: shut down cleanly, first.
     #[must_use]

@@ -6,9 +6,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 
 /// A moment on `CLOCK_BOOTTIME` in milliseconds since this boot of the controller's machine. Only comparable within one [`BootId`].
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Mono(pub u64);
 

@@ -135,12 +135,7 @@ pub enum ControllerPlace {
 
 impl Topology {
     /// The domains a UPS belongs to.
-    pub fn domains_of<'a>(
-        &'a self,
-        ups: &'a UpsId,
-    ) -> impl Iterator<Item = (&'a DomainId, &'a Domain)> {
-        self.domains
-            .iter()
-            .filter(move |(_, domain)| domain.upses.contains(ups))
+    pub fn domains_of<'a>(&'a self, ups: &'a UpsId) -> impl Iterator<Item = (&'a DomainId, &'a Domain)> {
+        self.domains.iter().filter(move |(_, domain)| domain.upses.contains(ups))
     }
 }

@@ -77,20 +77,7 @@ quantity! {
 }
 
 /// A share in parts per million: charge (0..=1 000 000) or load (may exceed 1 000 000 on overload).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Ppm(pub u32);
 
@@ -107,10 +94,7 @@ impl Ppm {
     /// # Errors
     /// A text that is not such a number.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        let bad = || UnitError {
-            text: text.to_owned(),
-            expected: "a percentage such as \"45%\"",
-        };
+        let bad = || UnitError { text: text.to_owned(), expected: "a percentage such as \"45%\"" };
         let number = text.trim().strip_suffix('%').ok_or_else(bad)?;
         let thousandths = decimal(number.trim(), 4).ok_or_else(bad)?;
         u32::try_from(thousandths).map(Self).map_err(|_| bad())
@@ -120,11 +104,8 @@ impl Ppm {
 impl fmt::Display for Ppm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = (u64::from(self.0) + 500) / 1000;
-        let text = if tenths.is_multiple_of(10) {
-            format!("{}%", tenths / 10)
-        } else {
-            format!("{}.{}%", tenths / 10, tenths % 10)
-        };
+        let text =
+            if tenths.is_multiple_of(10) { format!("{}%", tenths / 10) } else { format!("{}.{}%", tenths / 10, tenths % 10) };
         f.pad(&text)
     }
 }
@@ -145,23 +126,16 @@ impl Millis {
     /// # Errors
     /// A text without unit, with an unknown unit, a sign, or too large for 64 bits of milliseconds.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        let bad = || UnitError {
-            text: text.to_owned(),
-            expected: "a length of time such as \"90s\", \"1m 30s\" or \"2h\"",
-        };
+        let bad = || UnitError { text: text.to_owned(), expected: "a length of time such as \"90s\", \"1m 30s\" or \"2h\"" };
         let mut rest = text.trim();
         if rest.is_empty() {
             return Err(bad());
         }
         let mut total: u64 = 0;
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .ok_or_else(bad)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
             let (number, tail) = rest.split_at(digits);
-            let end = tail
-                .find(|c: char| c.is_ascii_digit() || c.is_whitespace())
-                .unwrap_or(tail.len());
+            let end = tail.find(|c: char| c.is_ascii_digit() || c.is_whitespace()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(end);
             let scale: u64 = match unit {
                 "ms" => 1,
@@ -173,10 +147,7 @@ impl Millis {
             };
             let thousandths = decimal(number, 3).ok_or_else(bad)?;
             let part = u128::from(thousandths) * u128::from(scale) / 1000;
-            total = u64::try_from(part)
-                .ok()
-                .and_then(|part| total.checked_add(part))
-                .ok_or_else(bad)?;
+            total = u64::try_from(part).ok().and_then(|part| total.checked_add(part)).ok_or_else(bad)?;
             rest = tail.trim_start();
         }
         Ok(Self(total))
@@ -238,12 +209,7 @@ impl Bytes {
             ("TB", 1_000_000_000_000),
             ("B", 1),
         ];
-        scaled_text(
-            text,
-            &units,
-            "an amount of memory such as \"512MiB\" or \"4GiB\"",
-        )
-        .map(Self)
+        scaled_text(text, &units, "an amount of memory such as \"512MiB\" or \"4GiB\"").map(Self)
     }
 }
 
@@ -261,20 +227,11 @@ impl fmt::Display for Bytes {
     }
 }
 
-fn scaled_text(
-    text: &str,
-    units: &[(&str, u64)],
-    expected: &'static str,
-) -> Result<u64, UnitError> {
-    let bad = || UnitError {
-        text: text.to_owned(),
-        expected,
-    };
+fn scaled_text(text: &str, units: &[(&str, u64)], expected: &'static str) -> Result<u64, UnitError> {
+    let bad = || UnitError { text: text.to_owned(), expected };
     let trimmed = text.trim();
-    let (number, scale) = units
-        .iter()
-        .find_map(|(unit, scale)| trimmed.strip_suffix(unit).map(|n| (n.trim(), *scale)))
-        .ok_or_else(bad)?;
+    let (number, scale) =
+        units.iter().find_map(|(unit, scale)| trimmed.strip_suffix(unit).map(|n| (n.trim(), *scale))).ok_or_else(bad)?;
     let thousandths = decimal(number, 3).ok_or_else(bad)?;
     u64::try_from(u128::from(thousandths) * u128::from(scale) / 1000).map_err(|_| bad())
 }
@@ -286,11 +243,7 @@ fn decimal(text: &str, places: u32) -> Option<u64> {
     if (whole.is_empty() && fraction.is_empty()) || !is_number(whole) || !is_number(fraction) {
         return None;
     }
-    let mut value: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let mut value: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut digits = fraction.bytes();
     for _ in 0..places {
         let next = digits.next().map_or(0, |b| u64::from(b - b'0'));
@@ -306,39 +259,18 @@ mod tests {
 
     #[test]
     fn texts_of_users_are_read_and_shown() {
-        let time = |t: &str| {
-            Millis::parse(t)
-                .map(|m| m.to_string())
-                .map_err(|e| e.to_string())
-        };
+        let time = |t: &str| Millis::parse(t).map(|m| m.to_string()).map_err(|e| e.to_string());
         assert_eq!(time("90s"), Ok("1m 30s".into()));
         assert_eq!(time("1m 30s"), Ok("1m 30s".into()));
         assert_eq!(time("1h20m"), Ok("1h 20m".into()));
         assert_eq!(time("0.5s"), Ok("500ms".into()));
-        for wrong in [
-            "90",
-            "",
-            "s",
-            "-5s",
-            "5 parsecs",
-            "1.2.3s",
-            "99999999999999999999d",
-        ] {
+        for wrong in ["90", "", "s", "-5s", "5 parsecs", "1.2.3s", "99999999999999999999d"] {
             assert!(time(wrong).is_err(), "{wrong} must be refused");
         }
         assert_eq!(Ppm::parse("45%"), Ok(Ppm(450_000)));
-        assert_eq!(
-            Ppm::parse("12.5 %").map(|p| p.to_string()),
-            Ok("12.5%".into())
-        );
-        assert_eq!(
-            Milliwatts::parse("1.2kW").map(|p| p.to_string()),
-            Ok("1200 W".into())
-        );
-        assert_eq!(
-            Bytes::parse("4GiB").map(|b| b.to_string()),
-            Ok("4.0 GiB".into())
-        );
+        assert_eq!(Ppm::parse("12.5 %").map(|p| p.to_string()), Ok("12.5%".into()));
+        assert_eq!(Milliwatts::parse("1.2kW").map(|p| p.to_string()), Ok("1200 W".into()));
+        assert_eq!(Bytes::parse("4GiB").map(|b| b.to_string()), Ok("4.0 GiB".into()));
         assert!(Bytes::parse("four").is_err());
     }
 

@@ -1,0 +1,265 @@
+//! Carrying a plan out: what may start now, what is asked after, what has used its budget. Chooses nothing: the plan is complete.
+
+use crate::evidence::HostVerdict;
+use crate::input::Effect;
+use crate::run::{ActionPhase, ActionState, RunState};
+use crate::site::{Live, Site};
+use ridethrough_model::entry::Outcome;
+use ridethrough_model::plan::Gate;
+use ridethrough_model::{
+    Action, ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId,
+};
+use std::collections::BTreeMap;
+
+/// How often a task is polled.
+const POLL_EVERY: Millis = Millis::from_secs(1);
+/// How often a host's power is asked after while something was done to it.
+const OBSERVE_EVERY: Millis = Millis::from_secs(2);
+/// A question unanswered for so long is asked again.
+const ANSWER_MAX: Millis = Millis::from_secs(60);
+/// How long after a failed attempt the next one is made.
+pub(crate) const RETRY_AFTER: Millis = Millis::from_secs(5);
+
+/// What the gates of a plan look at, computed once per step.
+struct Gates<'a> {
+    site: &'a Site,
+    run: &'a RunState,
+    plan: &'a Plan,
+    /// The greatest rank per UPS with a stop not settled.
+    unsettled_stops: BTreeMap<&'a UpsId, usize>,
+    /// The smallest rank with a start not settled.
+    unsettled_start: Option<usize>,
+    now: Mono,
+}
+
+impl<'a> Gates<'a> {
+    fn new(site: &'a Site, run: &'a RunState, plan: &'a Plan, now: Mono) -> Self {
+        let mut gates = Self { site, run, plan, unsettled_stops: BTreeMap::new(), unsettled_start: None, now };
+        for action in plan.actions.values() {
+            let is_settled = run.actions.get(&action.id).is_some_and(ActionState::is_settled);
+            let Some(rank) = action.rank.filter(|_| !is_settled) else { continue };
+            match &action.op {
+                Op::ShutDownVm { .. } if !gates.is_off(action) => {
+                    for ups in &action.upses {
+                        let greatest = gates.unsettled_stops.entry(ups).or_insert(rank);
+                        *greatest = (*greatest).max(rank);
+                    }
+                }
+                Op::StartVm { host, .. } if gates.can_come(host) => {
+                    gates.unsettled_start = Some(gates.unsettled_start.map_or(rank, |least| least.min(rank)));
+                }
+                _ => {}
+            }
+        }
+        gates
+    }
+
+    fn is_off(&self, action: &Action) -> bool {
+        let vm =
+            action.op.vm().and_then(|id| self.site.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id)));
+        vm.is_some_and(|vm| !vm.power.is_active())
+    }
+
+    /// A host that is ready, or still being woken. One that failed to come holds nobody else up.
+    fn can_come(&self, host: &HostId) -> bool {
+        self.site.is_host_ready(host, self.now)
+            || self.plan.actions.values().any(|action| {
+                matches!(&action.op, Op::WakeHost { host: woken } if woken == host)
+                    && self.run.actions.get(&action.id).is_none_or(|state| !state.is_settled())
+            })
+    }
+
+    fn holds(&self, gate: &Gate) -> bool {
+        match gate {
+            Gate::Settled(id) => self
+                .run
+                .actions
+                .get(id)
+                .is_none_or(|state| state.is_settled() || (!state.is_in_flight() && !self.plan.actions.contains_key(id))),
+            Gate::Done(id) => self.run.actions.get(id).is_some_and(|state| state.phase == ActionPhase::Done),
+            Gate::LowerTiers { ups, rank } => self.unsettled_stops.get(ups).is_none_or(|greatest| greatest <= rank),
+            Gate::HigherTiers { rank } => self.unsettled_start.is_none_or(|least| least >= *rank),
+            Gate::HostEmpty(host) => self.site.is_host_empty(host),
+            Gate::HostReady(host) => self.site.is_host_ready(host, self.now),
+        }
+    }
+
+    fn may_start(&self, action: &Action) -> bool {
+        if action.observe_only || !action.gates_hard.iter().all(|gate| self.holds(gate)) {
+            return false;
+        }
+        let is_last_moment = action.last_safe.is_some_and(|at| self.now >= at);
+        if !is_last_moment && (self.now < action.not_before || !action.gates.iter().all(|gate| self.holds(gate))) {
+            return false;
+        }
+        !(action.op.is_stop() && self.is_off(action))
+    }
+}
+
+impl Site {
+    /// Whether no VM is observed active there. What cannot be seen is not empty.
+    pub(crate) fn is_host_empty(&self, host: &HostId) -> bool {
+        let platform = self.config.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
+        let Some(inventory) = platform.and_then(|platform| self.inventories.get(platform)) else { return false };
+        inventory.hosts.get(host).is_some_and(|info| info.connected)
+            && !inventory.vms.values().any(|vm| vm.host == *host && vm.power.is_active())
+    }
+
+    pub(crate) fn is_host_ready(&self, host: &HostId, now: Mono) -> bool {
+        let platform = self.config.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
+        match platform.and_then(|platform| self.inventories.get(platform)) {
+            Some(inventory) => inventory.hosts.get(host).is_some_and(|info| info.connected),
+            None => self.evidence.get(host).is_some_and(|evidence| evidence.verdict(now) == HostVerdict::On),
+        }
+    }
+
+    /// Starts what may start, asks after what is under way, notes what has used its budget.
+    pub(crate) fn drive(&mut self, now: &Now) {
+        if self.run.is_none() {
+            return;
+        }
+        self.note_hosts_off(now);
+        self.note_overruns(now);
+        self.ask_after(now);
+        for action in self.startable(now) {
+            self.intend(&action, now);
+        }
+    }
+
+    fn startable(&self, now: &Now) -> Vec<Action> {
+        let Some(run) = &self.run else { return Vec::new() };
+        let Some(plan) = run.plan.as_ref().filter(|_| self.awaiting.is_empty() && !self.is_cut_off()) else { return Vec::new() };
+        let gates = Gates::new(self, run, plan, now.mono);
+        let is_due = |action: &&Action| {
+            let Some(state) = run.actions.get(&action.id) else { return false };
+            let is_open = match &state.phase {
+                ActionPhase::Planned => true,
+                ActionPhase::Failed(_) => {
+                    !state.is_failed_for_good() && self.live.get(&action.id).is_none_or(|live| now.mono >= live.next_at)
+                }
+                _ => false,
+            };
+            is_open && gates.may_start(action)
+        };
+        plan.actions.values().filter(is_due).cloned().collect()
+    }
+
+    fn intend(&mut self, action: &Action, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let run_id = run.id;
+        let attempt = run.actions.get(&action.id).map_or(1, |state| state.attempts + 1);
+        if let Op::ShutDownHost { host } = &action.op
+            && self.config.topology.hosts.get(host).is_some_and(|topology| !topology.can_wake)
+            && !run.latched.contains(host)
+        {
+            let reason = "it cannot be woken from here once it is down".to_owned();
+            self.append(Entry::Latched { host: host.clone(), reason }, now);
+        }
+        let place = self.append(Entry::Intended { action: action.id, attempt, op: action.op.clone() }, now);
+        self.live.insert(action.id, Live { asked_at: Some(now.mono), attempt_at: now.mono, ..Live::default() });
+        if let Op::ShutDownHost { host } | Op::WakeHost { host } = &action.op
+            && let Some(evidence) = self.evidence.get_mut(host)
+        {
+            // Proof must be younger than the deed.
+            evidence.forget();
+        }
+        self.after(place, Effect::Start { run: run_id, action: action.id, attempt, op: action.op.clone() });
+    }
+
+    fn note_overruns(&mut self, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let Some(plan) = &run.plan else { return };
+        let overran: Vec<(ActionId, Millis)> = run
+            .actions
+            .iter()
+            .filter(|(_, state)| state.is_in_flight() && !state.has_overrun)
+            .filter_map(|(id, state)| {
+                let budget = plan.actions.get(id).map_or(Millis::from_secs(120), |action| action.budget);
+                let since = self.live.get(id).map(|live| live.attempt_at).or(state.since)?;
+                (now.mono.since(since) >= budget).then_some((*id, budget))
+            })
+            .collect();
+        for (action, budget) in overran {
+            self.append(Entry::Overran { action, budget }, now);
+            self.want_plan("a step has used its budget");
+        }
+    }
+
+    fn ask_after(&mut self, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let in_flight: Vec<(ActionId, ActionState)> =
+            run.actions.iter().filter(|(_, state)| state.is_in_flight()).map(|(id, state)| (*id, state.clone())).collect();
+        let run_id = run.id;
+        for (id, state) in in_flight {
+            if matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. }) {
+                self.ask_after_host(id, &state, now);
+                continue;
+            }
+            let live = self.live.entry(id).or_default();
+            if live.asked_at.is_some_and(|asked| now.mono.since(asked) < ANSWER_MAX) || now.mono < live.next_at {
+                continue;
+            }
+            let (action, attempt, op) = (id, state.attempts, state.op);
+            let effect = match state.phase {
+                ActionPhase::Accepted(task) if !live.is_ambiguous => Effect::Poll { run: run_id, action, attempt, op, task },
+                _ => Effect::Observe { run: run_id, action, attempt, op },
+            };
+            live.asked_at = Some(now.mono);
+            live.next_at = now.mono + POLL_EVERY;
+            self.out.push(effect);
+        }
+    }
+
+    /// A host's wanted state is composed here, from everything that says something about it.
+    fn ask_after_host(&mut self, id: ActionId, state: &ActionState, now: &Now) {
+        let host = state.op.host().clone();
+        let live = self.live.entry(id).or_default();
+        let since = live.attempt_at;
+        if now.mono >= live.next_at {
+            live.next_at = now.mono + OBSERVE_EVERY;
+            self.out.push(Effect::ObserveHost(host.clone()));
+            if let Some(platform) = self.config.topology.hosts.get(&host).and_then(|topology| topology.platform.clone()) {
+                self.out.push(Effect::ReadInventory(platform));
+            }
+        }
+        let evidence = self.evidence.get(&host).map(|evidence| evidence.since(since)).unwrap_or_default();
+        let topology = self.config.topology.hosts.get(&host);
+        let waited = now.mono.since(since);
+        match &state.op {
+            Op::ShutDownHost { .. } => {
+                let limit = topology.map_or(Millis::ZERO, |topology| topology.shutdown_time);
+                if evidence.verdict(now.mono) == HostVerdict::Off {
+                    self.host_is_off(&host, evidence.proof(), now);
+                    self.finish(
+                        id,
+                        state.attempts,
+                        Outcome::Done { detail: Some(format!("proven off by {}", evidence.proof())) },
+                        now,
+                    );
+                } else if topology.is_some_and(|topology| !topology.can_prove_off) && state.has_overrun {
+                    let message = format!("nothing can prove that {host} is off: it has no BMC in the configuration");
+                    self.fail(id, state.attempts, FailureKind::Unsupported, message, now);
+                } else if waited >= limit + limit {
+                    let message = format!("{host} is still not off {waited} after it was told to shut down");
+                    self.notice_once(&format!("not off {host}"), Severity::Alarm, Some("RT0409"), format!("{message}."), now);
+                    self.fail(id, state.attempts, FailureKind::Unreachable, message, now);
+                }
+            }
+            _ => {
+                let limit = topology.map_or(Millis::ZERO, |topology| topology.boot_time);
+                if self.is_host_ready(&host, now.mono) {
+                    self.finish(id, state.attempts, Outcome::Done { detail: Some(format!("up after {waited}")) }, now);
+                } else if waited >= limit {
+                    let message = format!("{host} did not come up within {limit}");
+                    self.notice_once(&format!("not up {host}"), Severity::Alarm, Some("RT0410"), format!("{message}."), now);
+                    self.fail(id, state.attempts, FailureKind::Unreachable, message, now);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, id: ActionId, attempt: u32, kind: FailureKind, message: String, now: &Now) {
+        let failure = Failure { kind, took_effect: TookEffect::Possible, message };
+        self.finish(id, attempt, Outcome::Failed(failure), now);
+    }
+}

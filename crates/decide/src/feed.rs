@@ -1,0 +1,144 @@
+//! From UPSes to hosts: which feeds live, and when a host's power ends.
+//!
+//! A feed is good only while its UPS is seen on mains. A silent UPS last seen on mains is presumed alive (nobody is stopped for
+//! it) but is no place to move anything to: unknown is never OK.
+
+use crate::source::{SourceKind, SourceState};
+use ridethrough_model::{Feed, Mono, Timing, Topology, UpsId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a feed is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedHealth {
+    /// Seen on mains now.
+    Good,
+    /// Not heard lately, last seen on mains.
+    Presumed,
+    /// Its power ends at that moment, after margin and age.
+    Ending(Mono),
+    /// It gives nothing, or nothing is known of it.
+    Dead,
+}
+
+/// How a host's power is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostRisk {
+    /// Enough feeds are seen on mains.
+    Safe,
+    /// Enough feeds are on mains or presumed to be.
+    Presumed,
+    /// Too few feeds remain; its power is taken to end at that moment.
+    AtRisk {
+        /// When.
+        ends_at: Mono,
+        /// The UPSes on battery that it hangs on.
+        upses: BTreeSet<UpsId>,
+    },
+    /// Its power is unknown: no feed is configured, or its UPSes were never heard.
+    Unknown,
+}
+
+/// What the planner needs of a UPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// What it is doing.
+    pub kind: SourceKind,
+    /// When it is taken to be empty, after margin and age.
+    pub deadline: Option<Mono>,
+    /// Everybody down now.
+    pub emergency: bool,
+    /// Whether the deadline rests on what the UPS stated.
+    pub is_stated: bool,
+}
+
+impl SourceFacts {
+    pub(crate) fn of(state: &SourceState, timing: &Timing) -> Self {
+        Self { kind: state.kind, deadline: state.deadline(timing), emergency: state.is_emergency(), is_stated: state.is_stated }
+    }
+}
+
+/// The numbers that hold for a UPS: those of its domain; of the most careful one where it is in several; defaults in none.
+pub(crate) fn timing_of(topology: &Topology, ups: &UpsId) -> Timing {
+    topology.domains_of(ups).map(|(_, domain)| domain.timing.clone()).max_by_key(|timing| timing.margin).unwrap_or_default()
+}
+
+pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -> FeedHealth {
+    let Some(source) = sources.get(&feed.ups) else {
+        return FeedHealth::Dead;
+    };
+    match source.kind {
+        SourceKind::Online | SourceKind::Bypass => FeedHealth::Good,
+        SourceKind::SilentOnMains => FeedHealth::Presumed,
+        SourceKind::Unknown | SourceKind::Off => FeedHealth::Dead,
+        SourceKind::OnBattery | SourceKind::LowBattery | SourceKind::Forced | SourceKind::SilentOnBattery => {
+            source.deadline.map_or(FeedHealth::Dead, FeedHealth::Ending)
+        }
+    }
+}
+
+/// Composes the risk of something with these feeds.
+pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, SourceFacts>) -> HostRisk {
+    let needed = usize::try_from(feeds_min.max(1)).unwrap_or(usize::MAX);
+    let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(feed, sources), &feed.ups)).collect();
+    let good = health.iter().filter(|(h, _)| *h == FeedHealth::Good).count();
+    let presumed = health.iter().filter(|(h, _)| *h == FeedHealth::Presumed).count();
+    if good >= needed {
+        return HostRisk::Safe;
+    }
+    if good + presumed >= needed {
+        return HostRisk::Presumed;
+    }
+    let mut ends: Vec<Mono> =
+        health.iter().filter_map(|(h, _)| if let FeedHealth::Ending(at) = h { Some(*at) } else { None }).collect();
+    let upses = health.iter().filter(|(h, _)| matches!(h, FeedHealth::Ending(_))).map(|(_, ups)| (*ups).clone()).collect();
+    ends.sort_unstable_by(|a, b| b.cmp(a));
+    let missing = needed - good - presumed;
+    match ends.get(missing - 1) {
+        Some(last) => HostRisk::AtRisk { ends_at: shared_end(*last, &ends, missing), upses },
+        // Every feed is dead or unheard: there is no forecast to act on.
+        None => HostRisk::Unknown,
+    }
+}
+
+/// When the first feed dies, the survivors carry its load too and last shorter than they say now. Two fifths of the difference
+/// are counted: half the load gone over, and a battery gives less than half the time at twice the load.
+fn shared_end(last: Mono, ends: &[Mono], missing: usize) -> Mono {
+    match ends.get(missing) {
+        Some(first) => *first + last.since(*first).scaled(2, 5),
+        None => last,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(kind: SourceKind, deadline: Option<u64>) -> SourceFacts {
+        SourceFacts { kind, deadline: deadline.map(|s| Mono(s * 1000)), emergency: false, is_stated: true }
+    }
+
+    fn check(sources: &[(&str, SourceFacts)], feeds_min: u32) -> HostRisk {
+        let feeds: Vec<Feed> = sources.iter().map(|(name, _)| Feed { ups: UpsId::new(*name), outlet_group: None }).collect();
+        risk(&feeds, feeds_min, &sources.iter().map(|(n, f)| (UpsId::new(*n), f.clone())).collect())
+    }
+
+    #[test]
+    fn a_host_with_two_feeds_is_at_risk_only_when_both_are_on_battery() {
+        let on = || facts(SourceKind::Online, None);
+        let ob = |s| facts(SourceKind::OnBattery, Some(s));
+        assert_eq!(check(&[("a", ob(600)), ("b", on())], 1), HostRisk::Safe);
+        let both = check(&[("a", ob(600)), ("b", ob(1100))], 1);
+        let HostRisk::AtRisk { ends_at, upses } = both else { panic!("{both:?}") };
+        assert_eq!(ends_at, Mono(800_000), "the survivor carries both loads after 600 s");
+        assert_eq!(upses.len(), 2);
+        assert!(matches!(check(&[("a", ob(600)), ("b", on())], 2), HostRisk::AtRisk { ends_at: Mono(600_000), .. }));
+    }
+
+    #[test]
+    fn rule_3_silence_and_the_unheard_are_no_health() {
+        let silent = || facts(SourceKind::SilentOnMains, None);
+        assert_eq!(check(&[("a", silent())], 1), HostRisk::Presumed);
+        assert_eq!(check(&[("a", facts(SourceKind::Unknown, None))], 1), HostRisk::Unknown);
+        assert_eq!(check(&[], 1), HostRisk::Unknown);
+    }
+}

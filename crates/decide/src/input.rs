@@ -1,0 +1,155 @@
+//! What goes into the state machine and what comes out. Both closed.
+
+use ridethrough_model::{
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, Millis, Notice, Observed, Op,
+    PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
+};
+
+/// Everything that can happen to a site.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A look at a UPS.
+    Reading(Reading),
+    /// A look at a UPS that saw nothing.
+    Silence(Silence),
+    /// A platform told what runs where. Handed in as read; whether it is believed is decided here.
+    Inventory(Inventory),
+    /// A platform could not be read.
+    InventoryFailed {
+        /// Which.
+        platform: PlatformId,
+        /// Why.
+        failure: Failure,
+    },
+    /// One source said something about a host's power.
+    HostPower {
+        /// Which host.
+        host: HostId,
+        /// Who said it: "ssh", "ipmi".
+        source: String,
+        /// Whether this source's "off" is proof.
+        is_proof: bool,
+        /// What it said.
+        state: HostPowerState,
+    },
+    /// The answer to an effect about an action.
+    Reply {
+        /// Which run.
+        run: RunId,
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// The answer.
+        reply: StepReply,
+    },
+    /// The journal holds everything up to this record of this run.
+    Durable {
+        /// Which run.
+        run: RunId,
+        /// Up to and including.
+        seq: u64,
+    },
+    /// The journal said it cannot write.
+    JournalFailed {
+        /// Why.
+        reason: String,
+    },
+    /// A person asks for something.
+    Command(Command),
+    /// A second has passed.
+    Tick,
+}
+
+/// The answer to an effect about an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepReply {
+    /// To [`Effect::Start`].
+    Started(Result<Started, Failure>),
+    /// To [`Effect::Poll`].
+    Polled(Result<Progress, Failure>),
+    /// To [`Effect::Observe`].
+    Observed(Result<Observed, Failure>),
+}
+
+/// What a person can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Let a domain act, or only observe.
+    SetMode {
+        /// Which.
+        domain: DomainId,
+        /// To what.
+        mode: DomainMode,
+        /// Who asks, for the journal.
+        by: String,
+    },
+    /// Suspend acting for a UPS. A forced shutdown, or low battery on battery, is never suspended.
+    Maintenance {
+        /// Which.
+        ups: UpsId,
+        /// For how long; `None` ends it.
+        duration: Option<Millis>,
+        /// Who asks.
+        by: String,
+    },
+}
+
+/// The answer to a command, at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandReply {
+    /// Done and written down. The findings are what is not proven.
+    Done(Vec<Finding>),
+    /// Not done, for these reasons.
+    Refused(Vec<Finding>),
+}
+
+/// Everything a site can want done. In order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this down; report `Durable`. Never wait for it before performing the other effects: what must wait is held back here.
+    Append(Record),
+    /// Start an operation; answer with [`StepReply::Started`]. Its intent is durable.
+    Start {
+        /// Which run.
+        run: RunId,
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// What.
+        op: Op,
+    },
+    /// Ask how far it is; answer with [`StepReply::Polled`].
+    Poll {
+        /// Which run.
+        run: RunId,
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// What it is about: says which driver to ask.
+        op: Op,
+        /// The handle.
+        task: TaskRef,
+    },
+    /// Ask whether the wanted state holds; answer with [`StepReply::Observed`].
+    Observe {
+        /// Which run.
+        run: RunId,
+        /// Which action.
+        action: ActionId,
+        /// Which attempt.
+        attempt: u32,
+        /// What.
+        op: Op,
+    },
+    /// Ask all sources of a host's power; answer with [`Input::HostPower`] for each.
+    ObserveHost(HostId),
+    /// Read that platform's inventory soon.
+    ReadInventory(PlatformId),
+    /// Tell a person.
+    Notify(Notice),
+    /// The answer to the command of this step.
+    Answer(CommandReply),
+}

@@ -1,0 +1,122 @@
+//! Checks a plan from outside: shares no code with the planner, knows only the rules. An error here keeps a domain from being
+//! armed.
+
+use crate::feed::HostRisk;
+use crate::snapshot::{Snapshot, Want};
+use ridethrough_model::plan::Gate;
+use ridethrough_model::{Action, Bytes, Finding, HostId, Op, Plan, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything wrong with a plan, given the facts it was made from.
+#[must_use]
+pub fn lint(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    covers_every_vm(plan, snapshot, &mut findings);
+    targets_keep_power(plan, snapshot, &mut findings);
+    targets_have_room(plan, snapshot, &mut findings);
+    tiers_are_in_order(plan, snapshot, &mut findings);
+    hosts_are_empty_first(plan, snapshot, &mut findings);
+    force_is_last(plan, snapshot, &mut findings);
+    findings
+}
+
+const TELL_US: &str = "This is a fault of the planner: report it with the plan, and do not arm.";
+
+fn error(subject: String, message: String) -> Finding {
+    Finding::error("RT0421", subject, message, TELL_US)
+}
+
+fn is_saved(snapshot: &Snapshot<'_>, host: &HostId) -> bool {
+    match snapshot.host_risk(host) {
+        HostRisk::AtRisk { upses, .. } => {
+            let mut domains = snapshot.domains_of(&upses).peekable();
+            domains.peek().is_some() && domains.all(|domain| matches!(snapshot.wants.get(domain), Some(Want::Save { .. })))
+        }
+        _ => false,
+    }
+}
+
+fn covers_every_vm(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    let handled: BTreeSet<&VmId> = plan
+        .actions
+        .values()
+        .filter(|action| matches!(action.op, Op::ShutDownVm { .. } | Op::MoveVm { .. }))
+        .filter_map(|action| action.op.vm())
+        .collect();
+    for vm in snapshot.vms().filter(|vm| vm.power.is_active() && is_saved(snapshot, &vm.host)) {
+        if !handled.contains(&vm.id) {
+            findings.push(error(
+                format!("VM {}", vm.name),
+                format!("It runs on {}, whose power ends, and nothing is planned for it.", vm.host),
+            ));
+        }
+    }
+}
+
+fn targets_keep_power(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    for action in plan.actions.values() {
+        let (Op::MoveVm { vm, to: target, .. } | Op::StartVm { vm, host: target }) = &action.op else { continue };
+        if snapshot.host_risk(target) != HostRisk::Safe {
+            let name = snapshot.vm_name(vm);
+            findings.push(error(format!("VM {name}"), format!("It would go to {target}, whose power is not known to be good.")));
+        }
+    }
+}
+
+fn targets_have_room(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    let mut arriving: BTreeMap<&HostId, Bytes> = BTreeMap::new();
+    for action in plan.actions.values() {
+        if let Op::MoveVm { vm, to, .. } = &action.op {
+            let memory = snapshot.vm(vm).map_or(Bytes::ZERO, |vm| vm.memory);
+            let sum = arriving.entry(to).or_default();
+            *sum = *sum + memory;
+        }
+    }
+    for (host, arriving) in arriving {
+        let total = snapshot.inventories.values().find_map(|inventory| inventory.hosts.get(host)).and_then(|info| info.memory);
+        let used: Bytes = snapshot.vms().filter(|vm| vm.host == *host && vm.power.is_active()).map(|vm| vm.memory).sum();
+        if total.is_none_or(|total| used + arriving > total) {
+            findings
+                .push(error(format!("host {host}"), format!("{arriving} would arrive there beside {used} in use: too much.")));
+        }
+    }
+}
+
+fn tiers_are_in_order(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    let stops: Vec<&Action> = plan.actions.values().filter(|action| matches!(action.op, Op::ShutDownVm { .. })).collect();
+    let is_emergency =
+        |action: &Action| action.upses.iter().all(|ups| snapshot.sources.get(ups).is_some_and(|source| source.emergency));
+    for action in stops.iter().filter(|action| !is_emergency(action)) {
+        let waits = |ups, rank| action.gates.contains(&Gate::LowerTiers { ups, rank });
+        let rank = action.rank.unwrap_or(usize::MAX);
+        let has_lower = |ups: &_| stops.iter().any(|other| other.rank > Some(rank) && other.upses.contains(ups));
+        if action.upses.iter().any(|ups| has_lower(ups) && !waits(ups.clone(), rank)) {
+            let name = action.op.vm().map(|vm| snapshot.vm_name(vm)).unwrap_or_default();
+            findings
+                .push(error(format!("VM {name}"), "Its stop does not wait for the less important tiers of its UPS.".to_owned()));
+        }
+    }
+}
+
+fn hosts_are_empty_first(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    for action in plan.actions.values() {
+        let Op::ShutDownHost { host } = &action.op else { continue };
+        let carries_vms = snapshot.topology.hosts.get(host).is_some_and(|topology| topology.platform.is_some());
+        let empty = Gate::HostEmpty(host.clone());
+        if carries_vms && !action.gates.contains(&empty) && !action.gates_hard.contains(&empty) {
+            findings.push(error(format!("host {host}"), "It would be shut down without being empty.".to_owned()));
+        }
+    }
+}
+
+fn force_is_last(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    for action in plan.actions.values() {
+        let Op::PowerOffVm { vm, .. } = &action.op else { continue };
+        let stop = plan.actions.values().find(|other| matches!(&other.op, Op::ShutDownVm { vm: stopped, .. } if stopped == vm));
+        let is_early = stop.and_then(|stop| stop.last_safe).is_none_or(|last_safe| action.not_before < last_safe);
+        if is_early {
+            let name = snapshot.vm_name(vm);
+            findings.push(error(format!("VM {name}"), "It would be powered off without time for a clean stop.".to_owned()));
+        }
+    }
+}

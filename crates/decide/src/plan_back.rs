@@ -1,0 +1,276 @@
+//! Bringing back what ran before: a plan like any other. Hosts are woken, guests started tier by tier, VMs go home.
+//!
+//! A tier starts only when a second outage could be survived with it running (rule 4); unknown charge does not count as enough.
+//! After `return_latest` of stable mains the rest starts all the same, with an alarm.
+
+use crate::feed::{HostRisk, timing_of};
+use crate::place::{Lanes, move_time};
+use crate::plan::{Need, Step};
+use crate::plan_outage::FORCE_LEAD;
+use crate::snapshot::{Snapshot, Want};
+use ridethrough_model::entry::Home;
+use ridethrough_model::{Finding, HostId, Millis, Mono, Op, PlanReport, UpsId, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every start before this one: more than any tier's rank.
+const AFTER_ALL_STARTS: usize = usize::MAX;
+
+/// Drafts what can be brought back now; what cannot yet is said in the report.
+pub(crate) fn draft(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>, report: &mut PlanReport) {
+    if !snapshot.wants.values().any(|want| matches!(want, Want::Return { .. })) {
+        return;
+    }
+    let mut hosts: BTreeSet<&HostId> = snapshot.hosts_down.iter().collect();
+    hosts.extend(snapshot.homes.values().map(|home| &home.host));
+    let mut openings: BTreeMap<&HostId, Opening> = BTreeMap::new();
+    for host in hosts {
+        let opening = opening(snapshot, host, report);
+        if let Some(opening) = opening {
+            wake(snapshot, host, &opening, steps, report);
+            openings.insert(host, opening);
+        }
+    }
+    start_vms(snapshot, &openings, steps, report);
+    move_home(snapshot, &openings, steps, report);
+    put_back_autostart(snapshot, &openings, steps);
+}
+
+/// How far a host may be brought back.
+struct Opening {
+    /// The least important rank that may run there; `None`: not even the first.
+    rank_max: Option<usize>,
+    /// What the next rank waits for.
+    waits: Option<String>,
+    /// Mains has been stable for so long that charge is no longer waited for.
+    is_latest: bool,
+    upses: BTreeSet<UpsId>,
+}
+
+impl Opening {
+    fn allows(&self, rank: usize) -> bool {
+        self.is_latest || self.rank_max.is_some_and(|max| rank <= max)
+    }
+}
+
+fn opening(snapshot: &Snapshot<'_>, host: &HostId, report: &mut PlanReport) -> Option<Opening> {
+    let topology = snapshot.topology.hosts.get(host)?;
+    let upses: BTreeSet<UpsId> = topology.feeds.iter().map(|feed| feed.ups.clone()).collect();
+    let wants: Vec<&Want> = snapshot.domains_of(&upses).filter_map(|domain| snapshot.wants.get(domain)).collect();
+    let stable_since = wants
+        .iter()
+        .filter_map(|want| if let Want::Return { stable_since } = want { Some(*stable_since) } else { None })
+        .max()?;
+    if wants.iter().any(|want| !matches!(want, Want::Return { .. })) || snapshot.host_risk(host) != HostRisk::Safe {
+        report.waiting.push(format!("{host} waits for mains to be stable on all its feeds"));
+        return None;
+    }
+    let timing = upses.iter().map(|ups| timing_of(snapshot.topology, ups)).max_by_key(|timing| timing.return_latest)?;
+    let is_latest = snapshot.now.since(stable_since) >= timing.return_latest;
+    let mut ranks: BTreeSet<usize> = snapshot.homes.values().filter(|home| home.host == *host).map(|home| home.rank).collect();
+    if ranks.is_empty() {
+        ranks.insert(snapshot.policy.tiers.len());
+    }
+    let mut opening = Opening { rank_max: None, waits: None, is_latest, upses };
+    for rank in ranks {
+        match survives(snapshot, host, &opening.upses, rank) {
+            Ok(()) => opening.rank_max = Some(rank),
+            Err(reason) => {
+                opening.waits = Some(reason);
+                break;
+            }
+        }
+    }
+    Some(opening)
+}
+
+/// Whether a second outage could be survived with the tiers up to this rank running there. Every feed the host must have is
+/// asked; the load is taken to grow back to what it was before anything was shed.
+fn survives(snapshot: &Snapshot<'_>, host: &HostId, upses: &BTreeSet<UpsId>, rank: usize) -> Result<(), String> {
+    let topology = snapshot.topology.hosts.get(host).ok_or_else(|| "the host is not configured".to_owned())?;
+    let slowest = snapshot
+        .homes
+        .values()
+        .filter(|home| home.rank <= rank && shares_power(snapshot, home, upses))
+        .map(|home| snapshot.policy.tier(home.rank).stop_budget)
+        .max()
+        .unwrap_or(Millis::ZERO);
+    let needed = slowest + topology.shutdown_time + FORCE_LEAD;
+    let mut good = 0_u32;
+    let mut reason = String::new();
+    for ups in upses {
+        match ups_survives(snapshot, ups, needed) {
+            Ok(()) => good += 1,
+            Err(why) => reason = why,
+        }
+    }
+    if good >= topology.feeds_min.max(1) { Ok(()) } else { Err(reason) }
+}
+
+fn ups_survives(snapshot: &Snapshot<'_>, ups: &UpsId, needed: Millis) -> Result<(), String> {
+    let timing = timing_of(snapshot.topology, ups);
+    let Some(facts) = snapshot.charges.get(ups) else {
+        return Err(format!("UPS {ups} has not been heard"));
+    };
+    let charge = facts.charge.ok_or_else(|| format!("UPS {ups} does not say its charge"))?;
+    if charge < timing.return_charge {
+        return Err(format!("UPS {ups} is charged to {charge}, {} is needed", timing.return_charge));
+    }
+    let runtime = facts.runtime.ok_or_else(|| format!("UPS {ups} does not say its runtime"))?;
+    let projected = match (facts.load, facts.load_before) {
+        (Some(load), Some(before)) if before > load => runtime.scaled(u64::from(load.0.max(1)), u64::from(before.0)),
+        (Some(_), Some(_)) => runtime,
+        _ => runtime.scaled(1, 2),
+    };
+    let usable = projected - projected.scaled(u64::from(timing.margin.0), 1_000_000);
+    if usable < needed {
+        return Err(format!("UPS {ups} would last {usable} with everything running, a clean stop needs {needed}"));
+    }
+    Ok(())
+}
+
+fn shares_power(snapshot: &Snapshot<'_>, home: &Home, upses: &BTreeSet<UpsId>) -> bool {
+    snapshot.topology.hosts.get(&home.host).is_some_and(|host| host.feeds.iter().any(|feed| upses.contains(&feed.ups)))
+}
+
+fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut Vec<Step>, report: &mut PlanReport) {
+    let Some(topology) = snapshot.topology.hosts.get(host) else { return };
+    let op = Op::WakeHost { host: host.clone() };
+    let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
+    if !is_begun && (!snapshot.hosts_down.contains(host) || snapshot.is_ready(host)) {
+        return;
+    }
+    if !topology.can_wake {
+        report.waiting.push(format!("{host} cannot be woken from here: somebody must switch it on"));
+        return;
+    }
+    if !is_begun && !opening.is_latest && opening.rank_max.is_none() {
+        let reason = opening.waits.clone().unwrap_or_else(|| "its UPS".to_owned());
+        report.waiting.push(format!("{host} stays off for now: {reason}"));
+        return;
+    }
+    let text = format!("Mains is stable and a second outage could be survived; {host} was shut down by this run.");
+    let mut step = Step::new(op, snapshot.now, topology.boot_time, "return in order", text);
+    step.upses.clone_from(&opening.upses);
+    steps.push(step);
+}
+
+fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>, report: &mut PlanReport) {
+    let mut alarmed = BTreeSet::new();
+    for (id, home) in &snapshot.homes {
+        let Some(vm) = snapshot.vm(id) else { continue };
+        let op = Op::StartVm { vm: id.clone(), host: vm.host.clone() };
+        let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
+        let was_ours = snapshot.stopped.contains(id) || snapshot.hosts_down.contains(&vm.host);
+        let is_stopping = snapshot.known.iter().any(|(op, known)| known.is_in_flight && op.is_stop() && op.vm() == Some(id));
+        if is_stopping {
+            report.waiting.push(format!("{} is still going down; then it is started again", home.name));
+            continue;
+        }
+        if !is_begun && (vm.power.is_active() || !was_ours) {
+            continue;
+        }
+        let Some(opening) = openings.get(&vm.host) else {
+            report.waiting.push(format!("{} waits for {}", home.name, vm.host));
+            continue;
+        };
+        if !is_begun && !opening.allows(home.rank) {
+            let reason = opening.waits.clone().unwrap_or_default();
+            report.waiting.push(format!("{} is not started yet: {reason}", home.name));
+            continue;
+        }
+        if opening.is_latest && opening.rank_max.is_none_or(|max| home.rank > max) && alarmed.insert(&vm.host) {
+            report.findings.push(Finding::warning(
+                "RT0403",
+                format!("host {}", vm.host),
+                format!(
+                    "Its VMs are started although a second outage might not be survived: {}.",
+                    opening.waits.clone().unwrap_or_default()
+                ),
+                "Mains has been stable for return_latest. Look at the battery.",
+            ));
+        }
+        let tier = snapshot.policy.tier(home.rank);
+        let text = format!("{} ran before the outage.", home.name);
+        let mut step = Step::new(op, snapshot.now, Millis::from_secs(120), "return in order", text);
+        step.tier = Some(tier.name);
+        step.rank = Some(home.rank);
+        step.upses.clone_from(&opening.upses);
+        step.needs = vec![Need::HigherTiers { rank: home.rank }];
+        step.needs_hard = vec![Need::HostReady(vm.host.clone())];
+        steps.push(step);
+    }
+}
+
+fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>, report: &mut PlanReport) {
+    let mut lanes = Lanes::new(snapshot);
+    for id in &snapshot.moved {
+        let (Some(home), Some(vm)) = (snapshot.homes.get(id), snapshot.vm(id)) else { continue };
+        if vm.host == home.host || !vm.power.is_active() {
+            continue;
+        }
+        let op = Op::MoveVm { vm: id.clone(), from: vm.host.clone(), to: home.host.clone() };
+        if snapshot.move_in_flight(id).is_some_and(|(moving, _)| *moving != op) {
+            report.waiting.push(format!("{} is still moving; then it goes home to {}", home.name, home.host));
+            continue;
+        }
+        let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
+        let Some(opening) = openings.get(&home.host).filter(|opening| is_begun || opening.allows(home.rank)) else {
+            report.waiting.push(format!("{} goes home when {} is back with enough charge", home.name, home.host));
+            continue;
+        };
+        let time = move_time(snapshot, vm.memory);
+        let waits = if is_begun { Vec::new() } else { lanes.enter(&op, snapshot.now, time).1 };
+        let text = format!("{} is its home.", home.host);
+        let mut step = Step::new(op, snapshot.now, time + snapshot.policy.move_slack, "VMs go home", text);
+        step.tier = Some(snapshot.policy.tier(home.rank).name);
+        step.upses.clone_from(&opening.upses);
+        step.needs = vec![Need::HigherTiers { rank: AFTER_ALL_STARTS }];
+        step.needs_hard = waits.into_iter().map(Need::Settled).collect();
+        step.needs_hard.push(Need::HostReady(home.host.clone()));
+        steps.push(step);
+    }
+}
+
+fn put_back_autostart(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>) {
+    for (id, home) in &snapshot.homes {
+        let Some(vm) = snapshot.vm(id) else { continue };
+        let is_due = home.autostart == Some(true) && vm.autostart == Some(false) && openings.contains_key(&home.host);
+        let goes_home = snapshot.moved.contains(id) && vm.host != home.host;
+        if !is_due || goes_home {
+            continue;
+        }
+        let op = Op::SetAutostart { vm: id.clone(), host: vm.host.clone(), enabled: true };
+        let text = format!("{} started with its host before the outage.", home.name);
+        let mut step = Step::new(op, snapshot.now, Millis::from_secs(30), "automation is put back", text);
+        step.needs = vec![Need::HigherTiers { rank: AFTER_ALL_STARTS }];
+        step.needs_hard = vec![Need::HostReady(vm.host.clone())];
+        steps.push(step);
+    }
+}
+
+/// What ran before and does not run now, for the report at the end.
+pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
+    let is_missing = |(id, home): (&VmId, &Home)| {
+        let was_ours = snapshot.stopped.contains(id) || snapshot.hosts_down.contains(&home.host) || snapshot.moved.contains(id);
+        let vm = snapshot.vm(id);
+        let is_home = vm.is_some_and(|vm| vm.power.is_active() && vm.host == home.host);
+        (was_ours && !is_home).then(|| match vm {
+            Some(vm) if vm.power.is_active() => format!("{} runs on {} instead of {}", home.name, vm.host, home.host),
+            _ => format!("{} does not run", home.name),
+        })
+    };
+    let mut missing: Vec<String> = snapshot.homes.iter().filter_map(is_missing).collect();
+    missing.extend(snapshot.hosts_down.iter().filter(|host| !snapshot.is_ready(host)).map(|host| format!("{host} is not back")));
+    missing
+}
+
+/// Whether mains has been stable for so long that nothing is waited for any more.
+pub(crate) fn is_past_latest(snapshot: &Snapshot<'_>) -> bool {
+    let past = |since: Mono, latest: Millis| snapshot.now.since(since) >= latest;
+    snapshot.wants.iter().all(|(domain, want)| match want {
+        Want::Return { stable_since } => {
+            snapshot.topology.domains.get(domain).is_some_and(|domain| past(*stable_since, domain.timing.return_latest))
+        }
+        Want::Nothing | Want::Save { .. } => false,
+    })
+}

@@ -1,0 +1,293 @@
+//! What to save and how: moves first, then clean stops in the user's order, force only at the last safe moment.
+//!
+//! First version: a tier is shed as soon as its domain acts, unless it has a runtime goal; the first tier runs to its last safe
+//! moment. The battery-optimal schedule comes later; what holds already is the order, the deadline and the placement.
+
+use crate::feed::HostRisk;
+use crate::place::{Lanes, Room, move_time};
+use crate::plan::{Need, Step};
+use crate::snapshot::{Snapshot, Want};
+use ridethrough_model::plan::Fate;
+use ridethrough_model::policy::OnOutage;
+use ridethrough_model::{Finding, ForceOff, HostId, HostTopology, Millis, Mono, Op, PlanReport, Tier, UpsId, Vm};
+use std::collections::BTreeSet;
+
+/// A host whose power ends and whose domains act.
+#[derive(Clone, Debug)]
+pub(crate) struct ActingHost<'a> {
+    pub(crate) id: &'a HostId,
+    pub(crate) topology: &'a HostTopology,
+    pub(crate) ends_at: Mono,
+    pub(crate) upses: BTreeSet<UpsId>,
+    pub(crate) since: Mono,
+    pub(crate) moves_from: Mono,
+    pub(crate) on_battery_since: Mono,
+    pub(crate) observe_only: bool,
+    pub(crate) is_emergency: bool,
+}
+
+/// Time kept between powering VMs off and telling the host to shut down.
+pub(crate) const FORCE_LEAD: Millis = Millis::from_secs(10);
+
+impl ActingHost<'_> {
+    /// The host must be told to shut down by then.
+    pub(crate) fn shut_down_at(&self) -> Mono {
+        self.ends_at - self.topology.shutdown_time
+    }
+    /// What still runs then is powered off.
+    pub(crate) fn force_at(&self) -> Mono {
+        self.shut_down_at() - FORCE_LEAD
+    }
+    /// The last moment at which a clean stop that takes this long can begin.
+    pub(crate) fn last_safe(&self, tier: &Tier) -> Mono {
+        self.force_at() - tier.stop_budget
+    }
+}
+
+/// Every host whose power ends and all of whose domains act. Order: by name.
+pub(crate) fn acting_hosts<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingHost<'a>> {
+    let mut acting = Vec::new();
+    for (id, topology) in &snapshot.topology.hosts {
+        let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
+        let domains: Vec<_> = snapshot.domains_of(&upses).collect();
+        let saves: Vec<(Mono, Mono, Millis)> = domains
+            .iter()
+            .filter_map(|domain| match snapshot.wants.get(*domain) {
+                Some(Want::Save { since, on_battery_since }) => {
+                    let move_after = snapshot.topology.domains.get(*domain).map_or(Millis::ZERO, |d| d.timing.move_after);
+                    Some((*since, *on_battery_since, move_after))
+                }
+                _ => None,
+            })
+            .collect();
+        if domains.is_empty() || saves.len() != domains.len() {
+            continue;
+        }
+        let is_emergency = upses.iter().all(|ups| snapshot.sources.get(ups).is_some_and(|source| source.emergency));
+        let in_maintenance = upses.iter().any(|ups| snapshot.maintenance.contains(ups));
+        let since = saves.iter().map(|save| save.0).max().unwrap_or(snapshot.now);
+        acting.push(ActingHost {
+            id,
+            topology,
+            ends_at,
+            observe_only: domains.iter().any(|domain| !snapshot.armed.contains(*domain)) || (in_maintenance && !is_emergency),
+            since,
+            moves_from: saves.iter().map(|save| save.1 + save.2).max().unwrap_or(since),
+            on_battery_since: saves.iter().map(|save| save.1).max().unwrap_or(since),
+            upses,
+            is_emergency,
+        });
+    }
+    acting
+}
+
+/// Drafts what becomes of every active VM on these hosts.
+pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &mut Vec<Step>, report: &mut PlanReport) {
+    let mut room = Room::of(snapshot);
+    let mut lanes = Lanes::new(snapshot);
+    let mut vms: Vec<(usize, Tier, &Vm, &ActingHost<'_>)> = Vec::new();
+    for vm in snapshot.vms().filter(|vm| vm.power.is_active()) {
+        if let Some(host) = hosts.iter().find(|host| *host.id == vm.host) {
+            let rank = snapshot.policy.rank_of(vm);
+            vms.push((rank, snapshot.policy.tier(rank), vm, host));
+        }
+    }
+    vms.sort_by(|a, b| (a.0, &a.2.name, &a.2.id).cmp(&(b.0, &b.2.name, &b.2.id)));
+    for (rank, tier, vm, host) in vms {
+        let mut reasons = Vec::new();
+        let wants_move = tier.on_outage.contains(&OnOutage::Move);
+        let moved =
+            wants_move && draft_move(snapshot, host, (rank, &tier), vm, (&mut room, &mut lanes), (steps, report), &mut reasons);
+        if !moved {
+            draft_stop(snapshot, host, (rank, &tier), vm, &reasons, steps, report);
+        }
+    }
+}
+
+/// Drafts a move if there is one that ends in time; otherwise says why not.
+fn draft_move(
+    snapshot: &Snapshot<'_>,
+    host: &ActingHost<'_>,
+    (rank, tier): (usize, &Tier),
+    vm: &Vm,
+    (room, lanes): (&mut Room, &mut Lanes),
+    (steps, report): (&mut Vec<Step>, &mut PlanReport),
+    reasons: &mut Vec<String>,
+) -> bool {
+    let last_safe = host.last_safe(tier);
+    let in_flight = snapshot.move_in_flight(&vm.id).map(|(op, _)| op.clone());
+    if let Some(op) = &in_flight {
+        let Op::MoveVm { to, .. } = op else { return false };
+        let reason = if host.is_emergency {
+            "everything stops at once"
+        } else if snapshot.host_risk(to) != HostRisk::Safe {
+            "its target's power is no longer known to be good"
+        } else if snapshot.now >= last_safe {
+            "it would not end before its clean stop must begin"
+        } else {
+            push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
+            return true;
+        };
+        reasons.push(format!("its move to {to} is stopped: {reason}"));
+        let abort = Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
+        let text = format!("The move is given up: {reason}.");
+        let mut step = Step::new(abort, snapshot.now, Millis::from_secs(15), "last safe moment", text);
+        step.observe_only = host.observe_only;
+        steps.push(step);
+        return false;
+    }
+    if host.is_emergency {
+        reasons.push("everything stops at once".to_owned());
+        return false;
+    }
+    let failed: BTreeSet<HostId> = snapshot
+        .known
+        .iter()
+        .filter(|(_, known)| known.is_failed)
+        .filter_map(|(op, _)| match op {
+            Op::MoveVm { vm: moved, from, to } if *moved == vm.id && *from == vm.host => Some(to.clone()),
+            _ => None,
+        })
+        .collect();
+    let to = match room.choose(snapshot, vm, tier, &failed) {
+        Ok(to) => to,
+        Err(reason) => {
+            reasons.push(reason);
+            return false;
+        }
+    };
+    let op = Op::MoveVm { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
+    let mut queue = lanes.clone();
+    let not_before = host.moves_from.max(snapshot.now);
+    let (end, waits) = queue.enter(&op, not_before, move_time(snapshot, vm.memory));
+    if end > last_safe {
+        // Waiting for move_after is a wish; losing the VM for it is not.
+        let (end_now, waits_now) = lanes.enter(&op, snapshot.now, move_time(snapshot, vm.memory));
+        if end_now > last_safe {
+            reasons.push(format!("a move to {to} would not end before its clean stop must begin"));
+            return false;
+        }
+        room.take(&to, vm);
+        push_move(snapshot, host, (rank, tier), vm, op, waits_now, (steps, report));
+        if let Some(step) = steps.last_mut() {
+            step.not_before = snapshot.now;
+        }
+        return true;
+    }
+    *lanes = queue;
+    room.take(&to, vm);
+    push_move(snapshot, host, (rank, tier), vm, op, waits, (steps, report));
+    true
+}
+
+fn push_move(
+    snapshot: &Snapshot<'_>,
+    host: &ActingHost<'_>,
+    (rank, tier): (usize, &Tier),
+    vm: &Vm,
+    op: Op,
+    waits: Vec<Op>,
+    (steps, report): (&mut Vec<Step>, &mut PlanReport),
+) {
+    let Op::MoveVm { to, .. } = &op else { return };
+    let reason = format!("{to} keeps power and has room; {} is on battery", host.id);
+    report.fates.insert(vm.id.clone(), fate(vm, tier, format!("moves to {to}"), reason.clone(), Some(host.last_safe(tier))));
+    let budget = move_time(snapshot, vm.memory) + snapshot.policy.move_slack;
+    let mut step = Step::new(op, host.moves_from, budget, "save critical VMs", format!("{reason}."));
+    step.tier = Some(tier.name.clone());
+    step.rank = Some(rank);
+    step.upses.clone_from(&host.upses);
+    step.needs_hard = waits.into_iter().map(Need::Settled).collect();
+    step.observe_only = host.observe_only;
+    steps.push(step);
+}
+
+fn draft_stop(
+    snapshot: &Snapshot<'_>,
+    host: &ActingHost<'_>,
+    (rank, tier): (usize, &Tier),
+    vm: &Vm,
+    reasons: &[String],
+    steps: &mut Vec<Step>,
+    report: &mut PlanReport,
+) {
+    let last_safe = host.last_safe(tier);
+    let runs_to_the_end = rank == 0 && !snapshot.policy.tiers.is_empty() && tier.runtime_goal.is_none();
+    let (not_before, when) = if host.is_emergency {
+        (host.since, "everything stops at once: the UPS says so".to_owned())
+    } else if runs_to_the_end {
+        (last_safe, "the first tier runs to its last safe moment".to_owned())
+    } else if let Some(goal) = tier.runtime_goal {
+        ((host.on_battery_since + goal).min(last_safe), format!("its tier runs for {goal} on battery if it can"))
+    } else {
+        (host.since, "less important VMs are shed first to stretch the battery".to_owned())
+    };
+    let reason = if reasons.is_empty() { when } else { format!("{}; {when}", reasons.join("; ")) };
+    let op = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
+    let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
+    if last_safe < snapshot.now && !is_begun {
+        report.fits = false;
+        report.findings.push(Finding::error(
+            "RT0402",
+            format!("VM {}", vm.name),
+            format!("Its clean stop may take {} and the power of {} ends too soon for it.", tier.stop_budget, host.id),
+            "It is stopped at once; it may be powered off before it has finished. Shed earlier or give the UPS less to carry.",
+        ));
+    }
+    report.fates.insert(vm.id.clone(), fate(vm, tier, "shut down".to_owned(), reason.clone(), Some(last_safe)));
+    let mut step = Step::new(op.clone(), not_before, tier.stop_budget, "tier order", format!("{}.", upper(&reason)));
+    step.tier = Some(tier.name.clone());
+    step.rank = Some(rank);
+    step.upses.clone_from(&host.upses);
+    step.last_safe = Some(last_safe);
+    step.observe_only = host.observe_only;
+    if !host.is_emergency {
+        step.needs = host.upses.iter().map(|ups| Need::LowerTiers { ups: ups.clone(), rank }).collect();
+    }
+    if let Some((moving, _)) = snapshot.move_in_flight(&vm.id) {
+        // A guest cannot be shut down in the middle of its move: the platform blocks until the move has ended.
+        step.needs_hard.push(Need::Settled(moving.clone()));
+    }
+    steps.push(step);
+    if tier.force_off == ForceOff::AtDeadline {
+        let force = Op::PowerOffVm { vm: vm.id.clone(), host: vm.host.clone() };
+        let text = format!("Only if it still runs at the last safe moment of {}.", host.id);
+        let mut step = Step::new(force, host.force_at(), Millis::from_secs(15), "force only at the deadline", text);
+        step.tier = Some(tier.name.clone());
+        step.rank = Some(rank);
+        step.observe_only = host.observe_only;
+        steps.push(step);
+    }
+}
+
+fn fate(vm: &Vm, tier: &Tier, fate: String, reason: String, last_safe: Option<Mono>) -> Fate {
+    Fate { name: vm.name.clone(), tier: tier.name.clone(), fate, reason, last_safe }
+}
+
+fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The moment from which waiting one more tick would lose a movable VM or make a clean stop impossible in that domain.
+pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, domain_upses: &BTreeSet<UpsId>) -> Option<Mono> {
+    let mut earliest: Option<Mono> = None;
+    for (id, topology) in &snapshot.topology.hosts {
+        let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
+        if upses.is_disjoint(domain_upses) {
+            continue;
+        }
+        let mut moves = Millis::ZERO;
+        let mut slowest = Millis::ZERO;
+        for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
+            let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
+            slowest = slowest.max(tier.stop_budget);
+            if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
+                moves = moves + move_time(snapshot, vm.memory);
+            }
+        }
+        let last = ends_at - topology.shutdown_time - FORCE_LEAD - slowest - moves;
+        earliest = Some(earliest.map_or(last, |at| at.min(last)));
+    }
+    earliest
+}

@@ -1,0 +1,334 @@
+//! One run: the fold over its records. Execution and recovery both go through [`RunState::apply`]; an illegal record is an error.
+
+use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::{
+    ActionId, Entry, Failure, FailureKind, HostId, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId, TaskRef, UpsId,
+    VmId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Where an action stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionPhase {
+    /// In the plan, not begun.
+    Planned,
+    /// Written down; sent as soon as that is durable.
+    Intended,
+    /// The remote works on it.
+    Accepted(TaskRef),
+    /// The last attempt failed; whether another one follows depends on the plan.
+    Failed(Failure),
+    /// The wanted state was observed.
+    Done,
+    /// Given up without having been sent.
+    Dropped(String),
+}
+
+/// One action over all its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionState {
+    /// What.
+    pub op: Op,
+    /// Where it stands.
+    pub phase: ActionPhase,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// How many are allowed.
+    pub attempts_max: u32,
+    /// When the first attempt was intended.
+    pub since: Option<Mono>,
+    /// It used its budget.
+    pub has_overrun: bool,
+    /// Only said, not done.
+    pub observe_only: bool,
+    /// Why it is there.
+    pub why: String,
+    /// What a person may want to know about its end.
+    pub detail: Option<String>,
+}
+
+impl ActionState {
+    /// An attempt is under way.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.phase, ActionPhase::Intended | ActionPhase::Accepted(_))
+    }
+    /// Failed, and no further attempt makes sense.
+    #[must_use]
+    pub fn is_failed_for_good(&self) -> bool {
+        match &self.phase {
+            ActionPhase::Failed(failure) => {
+                self.attempts >= self.attempts_max
+                    || !matches!(failure.kind, FailureKind::Unreachable | FailureKind::Busy | FailureKind::Protocol)
+            }
+            _ => false,
+        }
+    }
+    /// Nothing has to wait for it any more.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, ActionPhase::Done | ActionPhase::Dropped(_)) || self.has_overrun || self.is_failed_for_good()
+    }
+}
+
+/// A record that cannot follow what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunError {
+    /// Which run.
+    pub run: RunId,
+    /// Which record.
+    pub seq: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {} of run {} cannot be: {}", self.seq, self.run, self.reason)
+    }
+}
+impl std::error::Error for RunError {}
+
+/// A run as its records tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunState {
+    /// Its number.
+    pub id: RunId,
+    /// The incident's number.
+    pub incident: u64,
+    /// The last record taken in.
+    pub seq: u64,
+    /// What ran where when it began.
+    pub homes: BTreeMap<VmId, Home>,
+    /// The load of each UPS before anything was shed.
+    pub loads: BTreeMap<UpsId, Ppm>,
+    /// The plan in force.
+    pub plan: Option<Plan>,
+    /// What its planner had to say.
+    pub report: Option<PlanReport>,
+    /// Every action ever planned or begun in this run.
+    pub actions: BTreeMap<ActionId, ActionState>,
+    /// VMs that we stopped, or began to.
+    pub stopped: BTreeSet<VmId>,
+    /// VMs that we moved away.
+    pub moved: BTreeSet<VmId>,
+    /// Hosts that we shut down, or began to.
+    pub hosts_down: BTreeSet<HostId>,
+    /// Hosts past the point of no return.
+    pub latched: BTreeSet<HostId>,
+    /// Domains that began to act, by the last edge about them.
+    pub acted: BTreeSet<ridethrough_model::DomainId>,
+    /// When each UPS was last lost and not seen back.
+    pub lost: BTreeMap<UpsId, Mono>,
+    /// How it ended.
+    pub end: Option<RunEnd>,
+}
+
+impl RunState {
+    /// A run before its first record.
+    #[must_use]
+    pub fn new(id: RunId, incident: u64) -> Self {
+        Self {
+            id,
+            incident,
+            seq: 0,
+            homes: BTreeMap::new(),
+            loads: BTreeMap::new(),
+            plan: None,
+            report: None,
+            actions: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            hosts_down: BTreeSet::new(),
+            latched: BTreeSet::new(),
+            acted: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            end: None,
+        }
+    }
+
+    /// Whether anything was ever sent.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.actions.values().all(|action| action.attempts == 0)
+    }
+
+    /// Takes one record in. The only way a run changes.
+    ///
+    /// # Errors
+    /// A record that cannot follow: a gap, another run, an attempt out of order, anything after the end.
+    pub fn apply(&mut self, record: &Record) -> Result<(), RunError> {
+        let id = self.id;
+        let wrong = |reason: String| RunError { run: id, seq: record.seq, reason };
+        if record.run != self.id {
+            return Err(wrong(format!("it belongs to run {}", record.run)));
+        }
+        if record.seq != self.seq + 1 {
+            return Err(wrong(format!("record {} was expected", self.seq + 1)));
+        }
+        if self.end.is_some() {
+            return Err(wrong("the run has ended".to_owned()));
+        }
+        self.change(&record.entry, record.at.mono).map_err(wrong)?;
+        self.seq = record.seq;
+        Ok(())
+    }
+
+    fn change(&mut self, entry: &Entry, at: Mono) -> Result<(), String> {
+        match entry {
+            Entry::IncidentOpened { homes, loads } => {
+                self.homes.clone_from(homes);
+                self.loads.clone_from(loads);
+            }
+            Entry::HomeAdded { vm, home } => {
+                self.homes.entry(vm.clone()).or_insert_with(|| home.clone());
+            }
+            Entry::PowerChanged { event } => self.power(event, at),
+            Entry::PlanCommitted { plan, report } => self.commit(plan, report)?,
+            Entry::Intended { action, attempt, op } => self.intend(*action, *attempt, op, at)?,
+            Entry::Accepted { action, attempt, task } => {
+                let state = self.open_attempt(*action, *attempt)?;
+                state.phase = ActionPhase::Accepted(task.clone());
+            }
+            Entry::Finished { action, attempt, outcome } => self.finish(*action, *attempt, outcome)?,
+            Entry::Overran { action, .. } => {
+                let state = self.actions.get_mut(action).ok_or_else(|| format!("there is no action {action}"))?;
+                state.has_overrun = true;
+            }
+            Entry::Latched { host, .. } => {
+                self.latched.insert(host.clone());
+            }
+            Entry::RunEnded { end } => self.end = Some(end.clone()),
+            Entry::HostProvenOff { host, .. } => {
+                self.hosts_down.insert(host.clone());
+            }
+            Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } => {}
+            Entry::Armed { .. } | Entry::Disarmed { .. } | Entry::MaintenanceBegun { .. } | Entry::MaintenanceEnded { .. } => {
+                return Err("it belongs to the site's own log".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn power(&mut self, event: &PowerEvent, at: Mono) {
+        match event {
+            PowerEvent::MainsLost { ups, .. } => {
+                self.lost.insert(ups.clone(), at);
+            }
+            PowerEvent::MainsBack { ups } => {
+                self.lost.remove(ups);
+            }
+            PowerEvent::ActingStarted { domain, .. } => {
+                self.acted.insert(domain.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn commit(&mut self, plan: &Plan, report: &PlanReport) -> Result<(), String> {
+        if plan.parent != self.plan.as_ref().map(|plan| plan.id) {
+            return Err("its parent is not the plan in force".to_owned());
+        }
+        for action in plan.actions.values() {
+            let state = self.actions.entry(action.id).or_insert_with(|| ActionState {
+                op: action.op.clone(),
+                phase: ActionPhase::Planned,
+                attempts: 0,
+                attempts_max: action.attempts_max,
+                since: None,
+                has_overrun: false,
+                observe_only: action.observe_only,
+                why: action.why.text.clone(),
+                detail: None,
+            });
+            if state.op != action.op {
+                return Err(format!("action {} means something else already", action.id));
+            }
+            state.observe_only = action.observe_only;
+            state.why.clone_from(&action.why.text);
+        }
+        self.plan = Some(plan.clone());
+        self.report = Some(report.clone());
+        Ok(())
+    }
+
+    fn intend(&mut self, action: ActionId, attempt: u32, op: &Op, at: Mono) -> Result<(), String> {
+        let state = self.actions.get_mut(&action).ok_or_else(|| format!("there is no action {action}"))?;
+        if state.is_in_flight() || matches!(state.phase, ActionPhase::Done) {
+            return Err(format!("action {action} is under way or done"));
+        }
+        if attempt != state.attempts + 1 || *op != state.op {
+            return Err(format!("attempt {} of action {action} was expected", state.attempts + 1));
+        }
+        state.attempts = attempt;
+        state.phase = ActionPhase::Intended;
+        state.since.get_or_insert(at);
+        match op {
+            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } => {
+                self.stopped.insert(vm.clone());
+            }
+            Op::MoveVm { vm, .. } => {
+                self.moved.insert(vm.clone());
+            }
+            Op::ShutDownHost { host } => {
+                self.hosts_down.insert(host.clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open_attempt(&mut self, action: ActionId, attempt: u32) -> Result<&mut ActionState, String> {
+        let state = self.actions.get_mut(&action).ok_or_else(|| format!("there is no action {action}"))?;
+        if !state.is_in_flight() || state.attempts != attempt {
+            return Err(format!("attempt {attempt} of action {action} is not under way"));
+        }
+        Ok(state)
+    }
+
+    fn finish(&mut self, action: ActionId, attempt: u32, outcome: &Outcome) -> Result<(), String> {
+        let state = self.open_attempt(action, attempt)?;
+        let op = state.op.clone();
+        let is_done = match outcome {
+            Outcome::Done { detail } => {
+                state.phase = ActionPhase::Done;
+                state.detail.clone_from(detail);
+                true
+            }
+            Outcome::AlreadyDone => {
+                state.phase = ActionPhase::Done;
+                true
+            }
+            Outcome::Failed(failure) => {
+                state.phase = ActionPhase::Failed(failure.clone());
+                false
+            }
+            Outcome::Dropped(reason) => {
+                state.phase = ActionPhase::Dropped(reason.clone());
+                false
+            }
+        };
+        if is_done {
+            self.undo_marks(&op);
+        }
+        Ok(())
+    }
+
+    /// What came back needs no bringing back any more.
+    fn undo_marks(&mut self, op: &Op) {
+        match op {
+            Op::StartVm { vm, .. } => {
+                self.stopped.remove(vm);
+            }
+            Op::MoveVm { vm, to, .. } if self.homes.get(vm).is_some_and(|home| home.host == *to) => {
+                self.moved.remove(vm);
+            }
+            Op::WakeHost { host } => {
+                self.hosts_down.remove(host);
+                self.latched.remove(host);
+            }
+            _ => {}
+        }
+    }
+}

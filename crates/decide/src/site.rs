@@ -1,0 +1,382 @@
+//! The state of one site: a closed [`Input`] goes in, [`Effect`]s come out. Owns everything that is known and wanted now.
+//!
+//! What it is not: it never waits, never reads a clock, never talks to anything. What it wants remembered it appends; what it
+//! wants done it asks for. `log` keeps the journal's side, `incident` opens and ends runs, `actions` carries plans out, `replies`
+//! takes answers in, `commands` is for people.
+
+use crate::adopt::{Losses, adopt};
+use crate::domain::{DomainPhase, DomainState};
+use crate::evidence::{HostEvidence, HostVerdict};
+use crate::feed::{SourceFacts, timing_of};
+use crate::input::{Effect, Input};
+use crate::log::Log;
+use crate::plan_outage::must_act_at;
+use crate::run::{RunError, RunState};
+use crate::snapshot::{ChargeFacts, InFlight, Snapshot, Want};
+use crate::source::{SourceKind, SourceState};
+use crate::standing::StandingPlan;
+use ridethrough_model::{
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, Mono, Now, Op, PlanCause,
+    PlatformId, Policy, Reading, Record, Silence, Topology, UpsId, VmId, VmPower,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the user configured.
+#[derive(Clone, Debug, Default)]
+pub struct SiteConfig {
+    /// What hangs on what.
+    pub topology: Topology,
+    /// What is wanted.
+    pub policy: Policy,
+}
+
+/// What an action needs remembered only while this process lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// The start, poll or observation sent and not answered yet, since when.
+    pub(crate) asked_at: Option<Mono>,
+    /// Not before this moment is anything asked again.
+    pub(crate) next_at: Mono,
+    /// Its fate is unknown: observe before anything else.
+    pub(crate) is_ambiguous: bool,
+    /// Share done, where told.
+    pub(crate) done_ppm: Option<u32>,
+    /// When this attempt was intended.
+    pub(crate) attempt_at: Mono,
+}
+
+/// Something we did and know better than an inventory read before it.
+#[derive(Clone, Debug)]
+pub(crate) enum Patch {
+    Power(VmPower, HostId),
+    Autostart(bool),
+}
+
+/// One site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub(crate) config: SiteConfig,
+    pub(crate) epoch: u64,
+    pub(crate) sources: BTreeMap<UpsId, SourceState>,
+    pub(crate) inventories: BTreeMap<PlatformId, Inventory>,
+    pub(crate) inventory_failures: BTreeMap<PlatformId, Failure>,
+    losses: BTreeMap<PlatformId, Losses>,
+    inventory_findings: BTreeMap<PlatformId, Vec<Finding>>,
+    pub(crate) patches: BTreeMap<VmId, Vec<(Mono, Patch)>>,
+    pub(crate) evidence: BTreeMap<HostId, HostEvidence>,
+    pub(crate) domains: BTreeMap<DomainId, DomainState>,
+    pub(crate) modes: BTreeMap<DomainId, DomainMode>,
+    pub(crate) maintenance: BTreeMap<UpsId, Mono>,
+    pub(crate) run: Option<RunState>,
+    pub(crate) live: BTreeMap<ActionId, Live>,
+    pub(crate) ids: Ids,
+    pub(crate) incident: u64,
+    pub(crate) log: Log,
+    /// UPSes that must be heard, or be silent for long enough, before a run found in the journal goes on.
+    pub(crate) awaiting: BTreeSet<UpsId>,
+    pub(crate) standing: BTreeMap<DomainId, StandingPlan>,
+    pub(crate) is_standing_due: bool,
+    pub(crate) is_plan_due: bool,
+    pub(crate) plan_reason: String,
+    pub(crate) told: BTreeSet<String>,
+    pub(crate) out: Vec<Effect>,
+}
+
+impl Site {
+    /// A site of which nothing is known yet.
+    #[must_use]
+    pub fn new(config: SiteConfig, epoch: u64, now: &Now) -> Self {
+        let sources = config.topology.upses.keys().map(|id| (id.clone(), SourceState::new(now.mono))).collect();
+        let domains = config.topology.domains.keys().map(|id| (id.clone(), DomainState::default())).collect();
+        Self {
+            config,
+            epoch,
+            sources,
+            inventories: BTreeMap::new(),
+            inventory_failures: BTreeMap::new(),
+            losses: BTreeMap::new(),
+            inventory_findings: BTreeMap::new(),
+            patches: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            domains,
+            modes: BTreeMap::new(),
+            maintenance: BTreeMap::new(),
+            run: None,
+            live: BTreeMap::new(),
+            ids: Ids::default(),
+            incident: 0,
+            log: Log::default(),
+            awaiting: BTreeSet::new(),
+            standing: BTreeMap::new(),
+            is_standing_due: true,
+            is_plan_due: false,
+            plan_reason: String::new(),
+            told: BTreeSet::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// A site as the journal knows it: modes and maintenance from run 0, and the last run if it has not ended. Attempts whose
+    /// fate is unknown are observed before anything is done again; nothing is started before every UPS of the run was heard.
+    ///
+    /// # Errors
+    /// A journal whose records cannot follow each other.
+    pub fn recover(
+        config: SiteConfig,
+        epoch: u64,
+        now: &Now,
+        site_log: &[Record],
+        open_run: &[Record],
+        runs_seen: u64,
+        incident_last: u64,
+    ) -> Result<(Self, Vec<Effect>), RunError> {
+        let mut site = Self::new(config, epoch, now);
+        site.ids.run_next = runs_seen + 1;
+        site.incident = incident_last;
+        for record in site_log {
+            site.recall(record, now);
+        }
+        if let Some(first) = open_run.first() {
+            site.take_up(first, open_run, now)?;
+        }
+        let effects = std::mem::take(&mut site.out);
+        Ok((site, effects))
+    }
+
+    /// Takes one input in; returns what is wanted, in order.
+    pub fn step(&mut self, now: &Now, input: Input) -> Vec<Effect> {
+        let is_tick = matches!(input, Input::Tick);
+        match input {
+            Input::Reading(reading) => self.hear(reading, now),
+            Input::Silence(silence) => self.hear_nothing(silence, now),
+            Input::Inventory(inventory) => self.take_inventory(inventory, now),
+            Input::InventoryFailed { platform, failure } => self.lose_platform(platform, failure),
+            Input::HostPower { host, source, is_proof, state } => self.hear_host(host, &source, is_proof, state, now),
+            Input::Reply { run, action, attempt, reply } => self.take_reply(run, action, attempt, reply, now),
+            Input::Durable { run, seq } => self.be_durable(run, seq, now),
+            Input::JournalFailed { reason } => self.journal_failed(reason, now),
+            Input::Command(command) => self.command(command, now),
+            Input::Tick => self.pass_time(now),
+        }
+        self.advance(now, is_tick);
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether anything is on battery or a run is open: then look more often.
+    #[must_use]
+    pub fn is_at_risk(&self) -> bool {
+        self.run.is_some() || self.is_on_battery()
+    }
+
+    pub(crate) fn is_on_battery(&self) -> bool {
+        self.sources.values().any(|source| source.kind.is_on_battery())
+    }
+
+    fn advance(&mut self, now: &Now, is_tick: bool) {
+        self.note_domains(now);
+        self.open_incident(now);
+        self.change_phases(now);
+        if self.is_plan_due || is_tick {
+            self.is_plan_due = false;
+            self.replan(now);
+        }
+        self.drive(now);
+        self.watch_journal(now);
+        if is_tick && self.is_standing_due && self.run.is_none() {
+            self.is_standing_due = false;
+            self.make_standing(now);
+        }
+    }
+
+    fn hear(&mut self, reading: Reading, now: &Now) {
+        let id = reading.ups.clone();
+        let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
+        let timing = timing_of(&self.config.topology, &id);
+        let before = source.reading.as_ref().and_then(|reading| reading.runtime);
+        let edges = source.read(reading, ups, &timing);
+        let after = source.reading.as_ref().and_then(|reading| reading.runtime);
+        self.is_standing_due |= before != after;
+        self.awaiting.remove(&id);
+        self.take_edges(edges, now);
+    }
+
+    fn hear_nothing(&mut self, silence: Silence, now: &Now) {
+        let id = silence.ups.clone();
+        let timing = timing_of(&self.config.topology, &id);
+        let limit = self.config.policy.silence;
+        let Some(source) = self.sources.get_mut(&id) else { return };
+        let edges = source.be_silent(&id, Some(silence), now.mono, limit, &timing);
+        if !edges.is_empty() {
+            self.awaiting.remove(&id);
+        }
+        self.take_edges(edges, now);
+    }
+
+    fn pass_time(&mut self, now: &Now) {
+        let ids: Vec<UpsId> = self.sources.keys().cloned().collect();
+        for id in ids {
+            let timing = timing_of(&self.config.topology, &id);
+            let limit = self.config.policy.silence;
+            let Some(source) = self.sources.get_mut(&id) else { continue };
+            let edges = source.be_silent(&id, None, now.mono, limit, &timing);
+            if now.mono.since(source.heard_at) >= limit {
+                self.awaiting.remove(&id);
+            }
+            self.take_edges(edges, now);
+        }
+        self.end_maintenance(now);
+    }
+
+    fn take_inventory(&mut self, inventory: Inventory, now: &Now) {
+        let platform = inventory.platform.clone();
+        let on_battery = self.is_on_battery();
+        let observed_at = inventory.observed_at;
+        let losses = self.losses.entry(platform.clone()).or_default();
+        let (mut believed, findings) = adopt(self.inventories.get(&platform), inventory, losses, on_battery);
+        self.patches.retain(|vm, patches| {
+            if vm.platform() != platform {
+                return true;
+            }
+            patches.retain(|(at, _)| *at >= observed_at);
+            let vm = believed.vms.get_mut(vm);
+            if let Some(vm) = vm {
+                for (_, patch) in patches.iter() {
+                    apply_patch(vm, patch);
+                }
+            }
+            !patches.is_empty()
+        });
+        for vm in believed.vms.values_mut().filter(|vm| vm.power.is_active()) {
+            let is_dark = believed.hosts.get(&vm.host).is_some_and(|host| !host.connected);
+            let verdict = self.evidence.get(&vm.host).map_or(HostVerdict::Unknown, |evidence| evidence.verdict(now.mono));
+            if is_dark && verdict == HostVerdict::Off {
+                vm.power = VmPower::Off;
+            }
+        }
+        self.inventory_failures.remove(&platform);
+        self.inventory_findings.insert(platform.clone(), findings);
+        let has_changed =
+            self.inventories.get(&platform).is_none_or(|old| old.vms != believed.vms || old.hosts != believed.hosts);
+        self.inventories.insert(platform, believed);
+        self.is_standing_due |= has_changed;
+        if has_changed {
+            self.want_plan("what runs where has changed");
+            self.add_late_homes(now);
+        }
+    }
+
+    fn lose_platform(&mut self, platform: PlatformId, failure: Failure) {
+        if let Some(inventory) = self.inventories.get_mut(&platform) {
+            for host in inventory.hosts.values_mut() {
+                host.connected = false;
+            }
+        }
+        self.inventory_failures.insert(platform, failure);
+    }
+
+    fn hear_host(&mut self, host: HostId, source: &str, is_proof: bool, state: HostPowerState, now: &Now) {
+        self.evidence.entry(host).or_default().hear(source, is_proof, state, now.mono);
+    }
+
+    /// Remembers something done until an inventory read after it tells the same.
+    pub(crate) fn patch(&mut self, vm: &VmId, patch: Patch, now: Mono) {
+        let known = self.inventories.get_mut(&vm.platform()).and_then(|inventory| inventory.vms.get_mut(vm));
+        if let Some(known) = known {
+            apply_patch(known, &patch);
+        }
+        self.patches.entry(vm.clone()).or_default().push((now, patch));
+    }
+
+    pub(crate) fn want_plan(&mut self, reason: &str) {
+        self.is_plan_due = true;
+        reason.clone_into(&mut self.plan_reason);
+    }
+
+    pub(crate) fn verdicts(&self, now: Mono) -> BTreeMap<HostId, HostVerdict> {
+        let verdict = |id: &HostId| self.evidence.get(id).map_or(HostVerdict::Unknown, |evidence| evidence.verdict(now));
+        self.config.topology.hosts.keys().map(|id| (id.clone(), verdict(id))).collect()
+    }
+
+    /// What is wrong with what the platforms say now.
+    pub(crate) fn platform_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.inventory_findings.values().flatten()
+    }
+
+    /// The facts as they are now.
+    pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
+        let run = self.run.as_ref();
+        let mut known: BTreeMap<Op, InFlight> = BTreeMap::new();
+        for (id, action) in run.iter().flat_map(|run| &run.actions) {
+            let entry = InFlight {
+                action: *id,
+                phase: action.phase.clone(),
+                is_in_flight: action.is_in_flight(),
+                is_failed: action.is_failed_for_good(),
+                has_overrun: action.has_overrun,
+            };
+            known.insert(action.op.clone(), entry);
+        }
+        Snapshot {
+            now,
+            topology: &self.config.topology,
+            policy: &self.config.policy,
+            sources: self
+                .sources
+                .iter()
+                .map(|(id, state)| (id.clone(), SourceFacts::of(state, &timing_of(&self.config.topology, id))))
+                .collect(),
+            charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
+            inventories: &self.inventories,
+            hosts: self.verdicts(now),
+            wants: self.domains.iter().filter_map(|(id, state)| Some((id.clone(), want(state, now)?))).collect(),
+            armed: self.modes.iter().filter(|(_, mode)| **mode == DomainMode::Armed).map(|(id, _)| id.clone()).collect(),
+            maintenance: self.maintenance.keys().cloned().collect(),
+            known,
+            homes: run.map(|run| run.homes.clone()).unwrap_or_default(),
+            stopped: run.map(|run| run.stopped.clone()).unwrap_or_default(),
+            moved: run.map(|run| run.moved.clone()).unwrap_or_default(),
+            hosts_down: run.map(|run| run.hosts_down.clone()).unwrap_or_default(),
+            parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
+            cause,
+        }
+    }
+
+    fn charge_facts(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, ChargeFacts)> {
+        if !matches!(source.kind, SourceKind::Online) {
+            return None;
+        }
+        let reading = source.reading.as_ref()?;
+        let load_before = self.run.as_ref().and_then(|run| run.loads.get(id)).copied();
+        Some((id.clone(), ChargeFacts { charge: reading.charge, runtime: reading.runtime, load: reading.load, load_before }))
+    }
+
+    /// The last moment at which that domain must begin to act; `None` while nothing in it is at risk.
+    pub(crate) fn must_act(&self, domain: &DomainId, now: Mono) -> Option<Mono> {
+        let upses = &self.config.topology.domains.get(domain)?.upses;
+        must_act_at(&self.snapshot(now, PlanCause::Standing), upses)
+    }
+}
+
+fn apply_patch(vm: &mut ridethrough_model::Vm, patch: &Patch) {
+    match patch {
+        Patch::Power(power, host) => {
+            vm.power = *power;
+            vm.host.clone_from(host);
+        }
+        Patch::Autostart(enabled) => vm.autostart = Some(*enabled),
+    }
+}
+
+fn want(state: &DomainState, now: Mono) -> Option<Want> {
+    match state.phase {
+        DomainPhase::Online => None,
+        DomainPhase::OnBattery => Some(Want::Nothing),
+        DomainPhase::Acting => {
+            Some(Want::Save { since: state.acting_since.unwrap_or(now), on_battery_since: now - state.on_battery_for(now) })
+        }
+        DomainPhase::Returning => {
+            let stable_since = state.mains_since.filter(|_| state.is_stable);
+            Some(stable_since.map_or(Want::Nothing, |stable_since| Want::Return { stable_since }))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The facts a plan is made from. Complete: what is not in here does not influence it.
+
+use crate::evidence::HostVerdict;
+use crate::feed::{HostRisk, SourceFacts, risk};
+use crate::run::ActionPhase;
+use ridethrough_model::entry::Home;
+use ridethrough_model::{
+    ActionId, DomainId, HostId, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm,
+    VmId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is wanted of a domain now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Nothing: on mains, riding through, or waiting for mains to be stable.
+    Nothing,
+    /// Save what can be saved.
+    Save {
+        /// When acting began (or would have).
+        since: Mono,
+        /// When the present stretch on battery began, less what the incident had before.
+        on_battery_since: Mono,
+    },
+    /// Bring back what ran before. Mains is stable since that moment.
+    Return {
+        /// Since when.
+        stable_since: Mono,
+    },
+}
+
+/// What is known of an operation that was planned before in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its action.
+    pub action: ActionId,
+    /// Where it stands.
+    pub phase: ActionPhase,
+    /// Under way now.
+    pub is_in_flight: bool,
+    /// Failed for good.
+    pub is_failed: bool,
+    /// It used its budget.
+    pub has_overrun: bool,
+}
+
+/// Battery facts for the question whether a second outage could be survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChargeFacts {
+    /// Charge.
+    pub charge: Option<Ppm>,
+    /// Runtime at the present load.
+    pub runtime: Option<Millis>,
+    /// Present load.
+    pub load: Option<Ppm>,
+    /// Load before anything was shed.
+    pub load_before: Option<Ppm>,
+}
+
+/// The facts.
+#[derive(Clone, Debug)]
+pub struct Snapshot<'a> {
+    /// The present.
+    pub now: Mono,
+    /// What hangs on what.
+    pub topology: &'a Topology,
+    /// What the user wants.
+    pub policy: &'a Policy,
+    /// The UPSes.
+    pub sources: BTreeMap<UpsId, SourceFacts>,
+    /// Their batteries.
+    pub charges: BTreeMap<UpsId, ChargeFacts>,
+    /// What runs where, as believed.
+    pub inventories: &'a BTreeMap<PlatformId, Inventory>,
+    /// Hosts, as composed from all evidence.
+    pub hosts: BTreeMap<HostId, HostVerdict>,
+    /// What is wanted of each domain.
+    pub wants: BTreeMap<DomainId, Want>,
+    /// Domains that act for real; the others only say what they would do.
+    pub armed: BTreeSet<DomainId>,
+    /// UPSes in maintenance.
+    pub maintenance: BTreeSet<UpsId>,
+    /// Operations of this run, the latest action for each.
+    pub known: BTreeMap<Op, InFlight>,
+    /// What ran where when the incident began.
+    pub homes: BTreeMap<VmId, Home>,
+    /// VMs that we stopped.
+    pub stopped: BTreeSet<VmId>,
+    /// VMs that we moved.
+    pub moved: BTreeSet<VmId>,
+    /// Hosts that we shut down.
+    pub hosts_down: BTreeSet<HostId>,
+    /// The plan to supersede.
+    pub parent: Option<PlanId>,
+    /// Why a plan is made.
+    pub cause: PlanCause,
+}
+
+impl Snapshot<'_> {
+    /// Every VM of every platform.
+    pub fn vms(&self) -> impl Iterator<Item = &Vm> {
+        self.inventories.values().flat_map(|inventory| inventory.vms.values())
+    }
+    /// One VM.
+    #[must_use]
+    pub fn vm(&self, id: &VmId) -> Option<&Vm> {
+        self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id))
+    }
+    /// A VM's name for people.
+    #[must_use]
+    pub fn vm_name(&self, id: &VmId) -> String {
+        self.vm(id)
+            .map(|vm| vm.name.clone())
+            .or_else(|| self.homes.get(id).map(|h| h.name.clone()))
+            .unwrap_or_else(|| id.to_string())
+    }
+    /// How the host's power is doing.
+    #[must_use]
+    pub fn host_risk(&self, host: &HostId) -> HostRisk {
+        self.topology
+            .hosts
+            .get(host)
+            .map_or(HostRisk::Unknown, |topology| risk(&topology.feeds, topology.feeds_min, &self.sources))
+    }
+    /// Whether the host's platform reaches it; a plain server counts as ready when something says it is on.
+    #[must_use]
+    pub fn is_ready(&self, host: &HostId) -> bool {
+        let platform = self.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
+        match platform.and_then(|platform| self.inventories.get(platform)) {
+            Some(inventory) => inventory.hosts.get(host).is_some_and(|info| info.connected),
+            None => self.hosts.get(host) == Some(&HostVerdict::On),
+        }
+    }
+    /// Whether a move of that VM is under way, and where to.
+    #[must_use]
+    pub fn move_in_flight(&self, vm: &VmId) -> Option<(&Op, &InFlight)> {
+        self.known.iter().find(|(op, known)| known.is_in_flight && matches!(op, Op::MoveVm { vm: v, .. } if v == vm))
+    }
+    /// The domains that any of these UPSes belong to.
+    pub fn domains_of<'a>(&'a self, upses: &'a BTreeSet<UpsId>) -> impl Iterator<Item = &'a DomainId> {
+        self.topology.domains.iter().filter(|(_, domain)| !domain.upses.is_disjoint(upses)).map(|(id, _)| id)
+    }
+}

@@ -1,0 +1,253 @@
+//! One UPS, folded from what it says and from its silence. Hysteresis lives here.
+//!
+//! On battery counts at once: the ride-through is the debounce. Low battery counts only while on battery, after two reads, and
+//! never where the model's flag is known to lie. Silence is neither an outage nor health.
+
+use ridethrough_model::{Millis, Mono, PowerEvent, Reading, Silence, StatusToken, Timing, UpsId, UpsTopology};
+
+/// What a UPS is doing, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// Never heard.
+    Unknown,
+    /// On mains.
+    Online,
+    /// On battery.
+    OnBattery,
+    /// On battery, and it says low.
+    LowBattery,
+    /// Another master ordered everybody down.
+    Forced,
+    /// The load hangs on raw mains.
+    Bypass,
+    /// Its output is off.
+    Off,
+    /// Silent, last seen on mains.
+    SilentOnMains,
+    /// Silent, last seen on battery: the last forecast counts.
+    SilentOnBattery,
+}
+
+impl SourceKind {
+    /// Whether power from it will end.
+    #[must_use]
+    pub fn is_on_battery(self) -> bool {
+        matches!(self, Self::OnBattery | Self::LowBattery | Self::Forced | Self::SilentOnBattery)
+    }
+    /// In words for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unknown => "never heard",
+            Self::Online => "on mains",
+            Self::OnBattery => "on battery",
+            Self::LowBattery => "battery low",
+            Self::Forced => "forced shutdown",
+            Self::Bypass => "on bypass",
+            Self::Off => "output off",
+            Self::SilentOnMains => "silent (last on mains)",
+            Self::SilentOnBattery => "silent (last on battery)",
+        }
+    }
+}
+
+/// The state of one UPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceState {
+    /// What it is doing.
+    pub kind: SourceKind,
+    /// The last reading.
+    pub reading: Option<Reading>,
+    /// When it was last heard; the start of our knowledge before that.
+    pub heard_at: Mono,
+    /// When it was last seen on mains.
+    pub on_mains_at: Mono,
+    /// Since when it is on battery without a break.
+    pub on_battery_since: Option<Mono>,
+    /// Since when it is on mains without a break.
+    pub on_mains_since: Option<Mono>,
+    /// When it is taken to be empty, by its last word, without margin.
+    pub empty_at: Option<Mono>,
+    /// Whether `empty_at` is what it said (or assumed for want of a word).
+    pub is_stated: bool,
+    /// Why it is silent.
+    pub silence: Option<Silence>,
+    /// Low battery reads in a row.
+    low_reads: u8,
+    /// When the forced shutdown was first seen in this incident.
+    forced_at: Option<Mono>,
+}
+
+/// Reads in a row before a low battery is believed.
+const LOW_READS_MIN: u8 = 2;
+
+impl SourceState {
+    /// Nothing known yet.
+    #[must_use]
+    pub fn new(now: Mono) -> Self {
+        Self {
+            kind: SourceKind::Unknown,
+            reading: None,
+            heard_at: now,
+            on_mains_at: now,
+            on_battery_since: None,
+            on_mains_since: None,
+            empty_at: None,
+            is_stated: false,
+            silence: None,
+            low_reads: 0,
+            forced_at: None,
+        }
+    }
+
+    /// Takes a reading in; returns the edges. Readings older than the last one are ignored.
+    pub fn read(&mut self, reading: Reading, ups: &UpsTopology, timing: &Timing) -> Vec<PowerEvent> {
+        let at = reading.observed_at;
+        if self.reading.as_ref().is_some_and(|last| last.observed_at > at) {
+            return Vec::new();
+        }
+        let id = reading.ups.clone();
+        let was = self.kind;
+        let mut edges = Vec::new();
+        if matches!(was, SourceKind::SilentOnMains | SourceKind::SilentOnBattery) {
+            edges.push(PowerEvent::Heard { ups: id.clone() });
+        }
+        let kind = self.classify(&reading, ups);
+        if matches!(kind, SourceKind::Online | SourceKind::Bypass) {
+            self.on_mains_at = at;
+            self.on_mains_since.get_or_insert(at);
+            self.on_battery_since = None;
+            self.empty_at = None;
+            self.forced_at = None;
+            if was.is_on_battery() {
+                edges.push(PowerEvent::MainsBack { ups: id });
+            }
+        } else {
+            self.on_mains_since = None;
+            self.revise_deadline(&reading, timing, kind);
+            self.edges_on_battery(id, was, kind, &reading, &mut edges);
+        }
+        self.kind = kind;
+        self.heard_at = at;
+        self.silence = None;
+        self.reading = Some(reading);
+        edges
+    }
+
+    fn classify(&mut self, reading: &Reading, ups: &UpsTopology) -> SourceKind {
+        let has = |token: StatusToken| reading.status.has(&token);
+        let on_battery = has(StatusToken::Ob);
+        let low = on_battery && has(StatusToken::Lb) && !has(StatusToken::Cal) && ups.low_battery_reliable;
+        self.low_reads = if low { self.low_reads.saturating_add(1) } else { 0 };
+        if has(StatusToken::Fsd) {
+            self.forced_at.get_or_insert(reading.observed_at);
+            return SourceKind::Forced;
+        }
+        if has(StatusToken::Off) {
+            return SourceKind::Off;
+        }
+        if on_battery && has(StatusToken::Cal) {
+            return SourceKind::Online;
+        }
+        if on_battery {
+            return if self.low_reads >= LOW_READS_MIN { SourceKind::LowBattery } else { SourceKind::OnBattery };
+        }
+        if has(StatusToken::Bypass) {
+            return SourceKind::Bypass;
+        }
+        if has(StatusToken::Ol) {
+            return SourceKind::Online;
+        }
+        // It speaks but does not say where its power comes from: what was known stays, and nothing is taken for health.
+        match self.kind {
+            SourceKind::SilentOnMains => SourceKind::Online,
+            SourceKind::SilentOnBattery => SourceKind::OnBattery,
+            kind => kind,
+        }
+    }
+
+    fn revise_deadline(&mut self, reading: &Reading, timing: &Timing, kind: SourceKind) {
+        if !kind.is_on_battery() {
+            return;
+        }
+        self.on_battery_since.get_or_insert(reading.observed_at);
+        let assumed = self.on_mains_at + timing.runtime_assumed;
+        let (stated, is_stated) = match reading.runtime {
+            Some(runtime) => (reading.observed_at + runtime, true),
+            None => (assumed, false),
+        };
+        let forced = self.forced_at.map(|at| at + timing.runtime_assumed);
+        self.empty_at = Some(forced.map_or(stated, |forced| forced.min(stated)));
+        self.is_stated = is_stated;
+    }
+
+    fn edges_on_battery(&self, id: UpsId, was: SourceKind, kind: SourceKind, reading: &Reading, edges: &mut Vec<PowerEvent>) {
+        if kind.is_on_battery() && !was.is_on_battery() {
+            edges.push(PowerEvent::MainsLost { ups: id.clone(), runtime: reading.runtime });
+        }
+        if kind == SourceKind::LowBattery && was != kind {
+            edges.push(PowerEvent::BatteryLow { ups: id.clone() });
+        }
+        if kind == SourceKind::Forced && was != kind {
+            edges.push(PowerEvent::ForcedShutdown { ups: id });
+        }
+    }
+
+    /// Notes a look that saw nothing, or the passing of time: past `limit` without a word the UPS is silent.
+    pub fn be_silent(
+        &mut self,
+        ups: &UpsId,
+        silence: Option<Silence>,
+        now: Mono,
+        limit: Millis,
+        timing: &Timing,
+    ) -> Vec<PowerEvent> {
+        if let Some(silence) = silence {
+            self.silence = Some(silence);
+        }
+        let is_silent_already = matches!(self.kind, SourceKind::SilentOnMains | SourceKind::SilentOnBattery);
+        if is_silent_already || self.kind == SourceKind::Unknown || now.since(self.heard_at) < limit {
+            return Vec::new();
+        }
+        let was_on_battery = self.kind.is_on_battery();
+        self.on_mains_since = None;
+        self.low_reads = 0;
+        if was_on_battery {
+            // No better word: what it said last, drained as forecast; without a word, the assumption.
+            self.empty_at.get_or_insert(self.on_mains_at + timing.runtime_assumed);
+        }
+        self.kind = if was_on_battery { SourceKind::SilentOnBattery } else { SourceKind::SilentOnMains };
+        let reason = self.silence.as_ref().map_or_else(|| "no answer".to_owned(), |silence| silence.message.clone());
+        vec![PowerEvent::Silent { ups: ups.clone(), was_on_battery, reason }]
+    }
+
+    /// When it is to be counted as empty, after the margin; `None` while it is not on battery.
+    #[must_use]
+    pub fn deadline(&self, timing: &Timing) -> Option<Mono> {
+        if !self.kind.is_on_battery() {
+            return None;
+        }
+        let empty = self.empty_at?;
+        let from = self.reading.as_ref().map_or(self.heard_at, |reading| reading.observed_at);
+        let left = empty.since(from);
+        Some(from + (left - left.scaled(u64::from(timing.margin.0), 1_000_000)))
+    }
+
+    /// Whether everybody must go down now: low battery or a forced shutdown.
+    #[must_use]
+    pub fn is_emergency(&self) -> bool {
+        matches!(self.kind, SourceKind::LowBattery | SourceKind::Forced)
+    }
+}
+
+impl SourceState {
+    /// Takes up what the journal of an unfinished run says: on battery, not heard since. It stays so until it is heard, or
+    /// counts as silent on battery with the forecast made then.
+    pub(crate) fn resume_on_battery(&mut self, now: Mono, since: Option<Mono>, deadline: Option<Mono>) {
+        self.kind = SourceKind::OnBattery;
+        self.heard_at = now;
+        self.on_battery_since = Some(since.unwrap_or(now));
+        self.on_mains_at = since.unwrap_or(now);
+        self.empty_at = deadline;
+    }
+}
