@@ -6,6 +6,7 @@
 use crate::feed::HostRisk;
 use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
+use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::plan::Fate;
 use ridethrough_model::policy::OnOutage;
@@ -28,6 +29,9 @@ pub(crate) struct ActingHost<'a> {
 
 /// Time kept between powering VMs off and telling the host to shut down.
 pub(crate) const FORCE_LEAD: Millis = Millis::from_secs(10);
+
+/// Time a move under way needs to be given up.
+const ABORT_LEAD: Millis = Millis::from_secs(10);
 
 impl ActingHost<'_> {
     /// The host must be told to shut down by then.
@@ -122,18 +126,14 @@ fn draft_move(
             "everything stops at once"
         } else if snapshot.host_risk(to) != HostRisk::Safe {
             "its target's power is no longer known to be good"
-        } else if snapshot.now >= last_safe {
+        } else if snapshot.now + ABORT_LEAD >= last_safe {
             "it would not end before its clean stop must begin"
         } else {
             push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
             return true;
         };
         reasons.push(format!("its move to {to} is stopped: {reason}"));
-        let abort = Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
-        let text = format!("The move is given up: {reason}.");
-        let mut step = Step::new(abort, snapshot.now, Millis::from_secs(15), "last safe moment", text);
-        step.observe_only = host.observe_only;
-        steps.push(step);
+        draft_abort(snapshot, host, Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() }, reason, steps);
         return false;
     }
     if host.is_emergency {
@@ -178,6 +178,17 @@ fn draft_move(
     room.take(&to, vm);
     push_move(snapshot, host, (rank, tier), vm, op, waits, (steps, report));
     true
+}
+
+fn draft_abort(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, abort: Op, reason: &str, steps: &mut Vec<Step>) {
+    // Once it is given up, the move itself says so at its next poll.
+    if snapshot.known.get(&abort).is_some_and(|known| known.phase == ActionPhase::Done) {
+        return;
+    }
+    let text = format!("The move is given up: {reason}.");
+    let mut step = Step::new(abort, snapshot.now, Millis::from_secs(15), "last safe moment", text);
+    step.observe_only = host.observe_only;
+    steps.push(step);
 }
 
 fn push_move(

@@ -221,16 +221,16 @@ impl SourceState {
         vec![PowerEvent::Silent { ups: ups.clone(), was_on_battery, reason }]
     }
 
-    /// When it is to be counted as empty, after the margin; `None` while it is not on battery.
+    /// When it is to be counted as empty: the margin is a share of the whole time on battery, so it does not melt away as the
+    /// end comes near. `None` while it is not on battery.
     #[must_use]
     pub fn deadline(&self, timing: &Timing) -> Option<Mono> {
         if !self.kind.is_on_battery() {
             return None;
         }
         let empty = self.empty_at?;
-        let from = self.reading.as_ref().map_or(self.heard_at, |reading| reading.observed_at);
-        let left = empty.since(from);
-        Some(from + (left - left.scaled(u64::from(timing.margin.0), 1_000_000)))
+        let lasts = empty.since(self.on_battery_since.unwrap_or(self.heard_at));
+        Some(empty - lasts.scaled(u64::from(timing.margin.0), 1_000_000))
     }
 
     /// Whether everybody must go down now: low battery or a forced shutdown.

@@ -1,0 +1,11 @@
+//! The rules of DESIGN section 1, each shown by a test with its number, on a small site played by [`stage::Stage`].
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod arm;
+mod journal;
+mod outage;
+mod recover;
+mod returning;
+mod rules;
+mod stage;
