@@ -27,10 +27,7 @@ pub enum ClientError {
         source: reqwest::Error,
     },
     /// Something answers, but not this API.
-    #[error(
-        "{}: what answers at {url} is not this version of Ridethrough's API: {reason}",
-        code::STRANGER
-    )]
+    #[error("{}: what answers at {url} is not this version of Ridethrough's API: {reason}", code::STRANGER)]
     Stranger {
         /// Where.
         url: String,
@@ -51,9 +48,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -70,15 +65,8 @@ impl Client {
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(20))
             .build()
-            .map_err(|source| ClientError::Unreachable {
-                url: url.clone(),
-                source,
-            })?;
-        Ok(Self {
-            http,
-            url,
-            token: token.trim().to_owned(),
-        })
+            .map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        Ok(Self { http, url, token: token.trim().to_owned() })
     }
 
     /// The address it speaks to.
@@ -103,20 +91,14 @@ impl Client {
         if upses.is_empty() {
             return self.get("/plan", &[]).await;
         }
-        self.get("/plan", &[("if", format!("ups={}", upses.join(",")))])
-            .await
+        self.get("/plan", &[("if", format!("ups={}", upses.join(",")))]).await
     }
 
     /// What happened, oldest first; the last `limit` of it, or the first `limit` after `after` (`RUN:SEQ`).
     ///
     /// # Errors
     /// As for [`Self::status`].
-    pub async fn events(
-        &self,
-        run: Option<u64>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<EventsPage, ClientError> {
+    pub async fn events(&self, run: Option<u64>, after: Option<&str>, limit: usize) -> Result<EventsPage, ClientError> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(run.map(|run| ("run", run.to_string())));
         query.extend(after.map(|after| ("after", after.to_owned())));
@@ -144,11 +126,7 @@ impl Client {
     /// # Errors
     /// As for [`Self::status`]; `RT0254` with findings where it must not be armed.
     pub async fn arm(&self, domain: &str, by: &str) -> Result<Commanded, ClientError> {
-        self.post(
-            &format!("/domains/{}/arm", segment(domain)),
-            &SetModeRequest { by: by.to_owned() },
-        )
-        .await
+        self.post(&format!("/domains/{}/arm", segment(domain)), &SetModeRequest { by: by.to_owned() }).await
     }
 
     /// Lets a domain only observe.
@@ -156,70 +134,29 @@ impl Client {
     /// # Errors
     /// As for [`Self::arm`].
     pub async fn disarm(&self, domain: &str, by: &str) -> Result<Commanded, ClientError> {
-        self.post(
-            &format!("/domains/{}/disarm", segment(domain)),
-            &SetModeRequest { by: by.to_owned() },
-        )
-        .await
+        self.post(&format!("/domains/{}/disarm", segment(domain)), &SetModeRequest { by: by.to_owned() }).await
     }
 
     /// Suspends acting for a UPS, or with `None` ends that.
     ///
     /// # Errors
     /// As for [`Self::arm`].
-    pub async fn maintenance(
-        &self,
-        ups: &str,
-        duration_ms: Option<u64>,
-        by: &str,
-    ) -> Result<Commanded, ClientError> {
-        let body = MaintenanceRequest {
-            duration_ms,
-            by: by.to_owned(),
-        };
-        self.post(&format!("/ups/{}/maintenance", segment(ups)), &body)
-            .await
+    pub async fn maintenance(&self, ups: &str, duration_ms: Option<u64>, by: &str) -> Result<Commanded, ClientError> {
+        let body = MaintenanceRequest { duration_ms, by: by.to_owned() };
+        self.post(&format!("/ups/{}/maintenance", segment(ups)), &body).await
     }
 
-    async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-    ) -> Result<T, ClientError> {
-        self.send(
-            self.http
-                .get(format!("{}{BASE}{path}", self.url))
-                .query(query),
-        )
-        .await
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.send(self.http.get(format!("{}{BASE}{path}", self.url)).query(query)).await
     }
 
-    async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(
-            self.http
-                .post(format!("{}{BASE}{path}", self.url))
-                .json(body),
-        )
-        .await
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send(self.http.post(format!("{}{BASE}{path}", self.url)).json(body)).await
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<T, ClientError> {
-        let unreachable = |source| ClientError::Unreachable {
-            url: self.url.clone(),
-            source,
-        };
-        let mut answer = request
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .map_err(unreachable)?;
+    async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, ClientError> {
+        let unreachable = |source| ClientError::Unreachable { url: self.url.clone(), source };
+        let mut answer = request.bearer_auth(&self.token).send().await.map_err(unreachable)?;
         let status = answer.status();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
@@ -238,10 +175,7 @@ impl Client {
     }
 
     fn stranger(&self, reason: String) -> ClientError {
-        ClientError::Stranger {
-            url: self.url.clone(),
-            reason,
-        }
+        ClientError::Stranger { url: self.url.clone(), reason }
     }
 }
 

@@ -46,12 +46,7 @@ impl ApiError {
     /// A refusal without findings.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            remedy: remedy.into(),
-            findings: Vec::new(),
-        }
+        Self { code: code.to_owned(), message: message.into(), remedy: remedy.into(), findings: Vec::new() }
     }
 }
 

@@ -1,1 +1,29 @@
-//! The loop: pollers, performers, journal, HTTP server.
+//! The loop: pollers that look, performers that do, a journal that remembers, an HTTP server that tells. One task owns the state.
+//!
+//! It names no concrete driver and takes no decision: what to do is `ridethrough-decide`'s, how to do it the drivers'.
+//! Begin reading in `start.rs` (what it is made of), then `main_loop.rs`.
+
+mod clock;
+pub mod connect_check;
+mod convert;
+mod durable;
+mod event;
+pub mod identity;
+mod mailbox;
+mod main_loop;
+pub mod narrate;
+mod pace;
+mod performer;
+mod poller;
+mod server;
+mod start;
+mod token;
+mod voice;
+
+pub use clock::Clock;
+pub use connect_check::Endpoints;
+pub use pace::Pace;
+pub use server::{ListenError, ServerParts, listen};
+pub use start::{Parts, StartError, Storage, run};
+pub use token::Token;
+pub use voice::{Line, Silent, Voice};

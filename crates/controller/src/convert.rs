@@ -1,0 +1,267 @@
+//! From the site's view to the API's DTOs. Only renames, rounds and puts into words; decides nothing.
+
+use crate::narrate::{Names, cause_text, moment, op_text, seconds_until};
+use crate::server::Present;
+use ridethrough_api as api;
+use ridethrough_decide::{
+    ActionPhase, ActionView, DomainPhase, DomainView, HostVerdict, HostView, RunView, SourceKind, UpsView, VmView,
+};
+use ridethrough_model::plan::Gate;
+use ridethrough_model::{
+    Action, ActionId, DomainMode, Finding, FindingLevel, Millis, Milliwatts, Mono, Op, Plan, PlanReport, Ppm, VmPower,
+};
+
+/// The whole site.
+pub(crate) fn status(now: &Present) -> api::Status {
+    let view = &now.view;
+    api::Status {
+        version: now.facts.version.clone(),
+        at: moment(now.now.wall),
+        up_s: now.now.mono.since(now.facts.started).as_secs(),
+        is_at_risk: now.is_at_risk,
+        is_journal_degraded: view.journal_degraded,
+        upses: view.upses.iter().map(ups).collect(),
+        domains: view.domains.iter().map(domain).collect(),
+        hosts: view.hosts.iter().map(host).collect(),
+        vms: view.vms.iter().map(vm).collect(),
+        run: view.run.as_ref().map(run),
+        findings: view.findings.iter().map(finding).collect(),
+    }
+}
+
+fn secs(time: Option<Millis>) -> Option<u64> {
+    time.map(Millis::as_secs)
+}
+
+/// One decimal is more than any UPS knows.
+fn percent(share: Ppm) -> f64 {
+    f64::from((share.0 + 500) / 1000) / 10.0
+}
+
+fn ups(ups: &UpsView) -> api::Ups {
+    api::Ups {
+        name: ups.id.to_string(),
+        state: source_word(ups.state).to_owned(),
+        state_words: ups.state.words().to_owned(),
+        status: ups.status.clone(),
+        battery_charge_percent: ups.charge.map(percent),
+        runtime_s: secs(ups.runtime),
+        load_percent: ups.load.map(percent),
+        realpower_w: ups.realpower.map(|Milliwatts(mw)| (mw + 500) / 1000),
+        age_s: secs(ups.age),
+        empty_in_s: secs(ups.empty_in),
+        silent_because: ups.silent_because.clone(),
+        maintenance_left_s: secs(ups.maintenance_left),
+    }
+}
+
+fn source_word(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Unknown => "unknown",
+        SourceKind::Online => "online",
+        SourceKind::OnBattery => "on-battery",
+        SourceKind::LowBattery => "low-battery",
+        SourceKind::Forced => "forced",
+        SourceKind::Bypass => "bypass",
+        SourceKind::Off => "off",
+        SourceKind::SilentOnMains => "silent-on-mains",
+        SourceKind::SilentOnBattery => "silent-on-battery",
+    }
+}
+
+fn domain(domain: &DomainView) -> api::Domain {
+    let phase = match domain.phase {
+        DomainPhase::Online => "online",
+        DomainPhase::OnBattery => "on-battery",
+        DomainPhase::Acting => "acting",
+        DomainPhase::Returning => "returning",
+    };
+    api::Domain {
+        name: domain.id.to_string(),
+        mode: match domain.mode {
+            DomainMode::Observe => "observe",
+            DomainMode::Armed => "armed",
+        }
+        .to_owned(),
+        phase: phase.to_owned(),
+        phase_words: domain.phase.words().to_owned(),
+        on_battery_for_s: secs(domain.on_battery_for),
+        must_act_in_s: secs(domain.must_act_in),
+        does_standing_plan_fit: domain.standing.as_ref().map(|(_, report, _)| report.fits),
+    }
+}
+
+fn host(host: &HostView) -> api::Host {
+    let state = match host.verdict {
+        HostVerdict::On => "on",
+        HostVerdict::Off => "off",
+        HostVerdict::Unknown => "unknown",
+    };
+    api::Host {
+        name: host.id.to_string(),
+        state: state.to_owned(),
+        is_connected: host.connected,
+        power_ends_in_s: secs(host.power_ends_in),
+        power: host.power.clone(),
+    }
+}
+
+fn vm(vm: &VmView) -> api::Vm {
+    let state = match vm.power {
+        VmPower::Running => "running",
+        VmPower::Paused => "paused",
+        VmPower::Off => "off",
+        VmPower::Suspended => "suspended",
+        VmPower::Crashed => "crashed",
+        VmPower::Unknown => "unknown",
+    };
+    api::Vm {
+        id: vm.id.to_string(),
+        name: vm.name.clone(),
+        host: vm.host.to_string(),
+        state: state.to_owned(),
+        tier: vm.tier.to_string(),
+        fate: vm.fate.clone(),
+        reason: vm.reason.clone(),
+        last_safe_in_s: secs(vm.last_safe_in),
+    }
+}
+
+/// A finding.
+pub(crate) fn finding(finding: &Finding) -> api::Finding {
+    let level = match finding.level {
+        FindingLevel::Info => "info",
+        FindingLevel::Warning => "warning",
+        FindingLevel::Error => "error",
+    };
+    api::Finding {
+        level: level.to_owned(),
+        code: finding.code.clone(),
+        subject: finding.subject.clone(),
+        message: finding.message.clone(),
+        remedy: finding.remedy.clone(),
+    }
+}
+
+/// A run, live or past.
+pub(crate) fn run(run: &RunView) -> api::Run {
+    api::Run { id: run.id.0, incident: run.incident, state: run.state.clone(), actions: run.actions.iter().map(action).collect() }
+}
+
+fn action(action: &ActionView) -> api::Action {
+    let phase = match &action.phase {
+        ActionPhase::Planned => "planned",
+        ActionPhase::Intended => "intended",
+        ActionPhase::Accepted(_) => "accepted",
+        ActionPhase::Failed(_) => "failed",
+        ActionPhase::Done => "done",
+        ActionPhase::Dropped(_) => "dropped",
+    };
+    api::Action {
+        id: action.id,
+        text: action.text.clone(),
+        phase: phase.to_owned(),
+        why: action.why.clone(),
+        detail: action.detail.clone(),
+        is_observe_only: action.observe_only,
+        done_percent: action.done_ppm.map(|ppm| u8::try_from(ppm / 10_000).unwrap_or(100).min(100)),
+    }
+}
+
+/// A plan as seen from `from`: the present for one in force, the moment of its making for one that waits.
+pub(crate) fn plan(
+    scope: api::PlanScope,
+    plan: &Plan,
+    report: &PlanReport,
+    lint: &[Finding],
+    names: &Names,
+    from: Mono,
+) -> api::Plan {
+    let mut findings: Vec<Finding> = lint.iter().chain(&report.findings).cloned().collect();
+    findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
+    findings.dedup();
+    let mut fates: Vec<api::Fate> = report
+        .fates
+        .iter()
+        .map(|(vm, fate)| api::Fate {
+            vm: vm.to_string(),
+            name: fate.name.clone(),
+            tier: fate.tier.to_string(),
+            fate: fate.fate.clone(),
+            reason: fate.reason.clone(),
+            last_safe_in_s: fate.last_safe.map(|at| seconds_until(at, from)),
+        })
+        .collect();
+    fates.sort_by(|a, b| a.name.cmp(&b.name));
+    api::Plan {
+        scope,
+        id: plan.id.0,
+        parent: plan.parent.map(|parent| parent.0),
+        cause: cause_text(&plan.cause),
+        domains: plan.domains.iter().map(ToString::to_string).collect(),
+        is_emergency: plan.emergency,
+        does_fit: report.fits,
+        upses: plan
+            .deadlines
+            .iter()
+            .map(|(ups, at)| api::UpsEnd { ups: ups.to_string(), empty_in_s: seconds_until(*at, from) })
+            .collect(),
+        hosts: report
+            .host_deadlines
+            .iter()
+            .map(|(host, at)| api::HostEnd { host: host.to_string(), last_safe_in_s: seconds_until(*at, from) })
+            .collect(),
+        fates,
+        actions: plan.actions.values().map(|action| planned(action, plan, names, from)).collect(),
+        waiting: report.waiting.clone(),
+        findings: findings.iter().map(finding).collect(),
+    }
+}
+
+fn planned(action: &Action, plan: &Plan, names: &Names, from: Mono) -> api::PlannedAction {
+    let gates = action.gates_hard.iter().chain(&action.gates);
+    api::PlannedAction {
+        id: action.id.0,
+        text: op_text(&action.op, names),
+        op: op_word(&action.op).to_owned(),
+        vm: action.op.vm().map(ToString::to_string),
+        host: action.op.host().to_string(),
+        to: match &action.op {
+            Op::MoveVm { to, .. } | Op::AbortMove { to, .. } => Some(to.to_string()),
+            _ => None,
+        },
+        tier: action.tier.as_ref().map(ToString::to_string),
+        not_before_in_s: seconds_until(action.not_before, from),
+        last_safe_in_s: action.last_safe.map(|at| seconds_until(at, from)),
+        budget_s: action.budget.as_secs(),
+        after: gates.map(|gate| gate_text(gate, plan, names)).collect(),
+        is_observe_only: action.observe_only,
+        rule: action.why.rule.clone(),
+        why: action.why.text.clone(),
+    }
+}
+
+fn gate_text(gate: &Gate, plan: &Plan, names: &Names) -> String {
+    let named = |id: &ActionId| plan.actions.get(id).map_or_else(|| format!("action {id}"), |action| op_text(&action.op, names));
+    match gate {
+        Gate::Settled(id) => format!("{} is over", named(id)),
+        Gate::LowerTiers { ups, .. } => format!("less important tiers on UPS {ups} are stopped"),
+        Gate::HigherTiers { .. } => "more important tiers are started".to_owned(),
+        Gate::Done(id) => format!("{} is done", named(id)),
+        Gate::HostEmpty(host) => format!("no VM runs on {host}"),
+        Gate::HostReady(host) => format!("host {host} is up"),
+    }
+}
+
+fn op_word(op: &Op) -> &'static str {
+    match op {
+        Op::ShutDownVm { .. } => "shut-down-vm",
+        Op::PowerOffVm { .. } => "power-off-vm",
+        Op::StartVm { .. } => "start-vm",
+        Op::MoveVm { .. } => "move-vm",
+        Op::AbortMove { .. } => "abort-move",
+        Op::SetAutostart { .. } => "set-autostart",
+        Op::ShutDownHost { .. } => "shut-down-host",
+        Op::WakeHost { .. } => "wake-host",
+    }
+}

@@ -1,0 +1,25 @@
+//! Everything the loop can wake up for. Closed.
+
+use crate::performer::Replied;
+use crate::poller::Watched;
+use crate::server::Ask;
+use ridethrough_decide::Input;
+
+/// What woke the loop.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// We are to end.
+    Stop,
+    /// A second has passed.
+    Tick,
+    /// The journal reports.
+    Journal(Input),
+    /// A request about a VM or host was answered.
+    Replied(Replied),
+    /// A poller saw something.
+    Seen(Input),
+    /// A person or program asks over the API.
+    Asked(Ask),
+    /// A poller died of a panic in its driver and was started again.
+    Revived(Watched, String),
+}

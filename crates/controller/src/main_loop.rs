@@ -1,0 +1,229 @@
+//! The one task that owns the state. Takes one event at a time, lets the site decide, carries out what it wants.
+//!
+//! It never waits for anything outside: not for the disk, not for a peer, not for a reader of its output.
+
+use crate::clock::Clock;
+use crate::durable::Marks;
+use crate::event::Event;
+use crate::narrate::Narrator;
+use crate::pace::Pace;
+use crate::performer::{Call, Performers, Ticket};
+use crate::poller::{Pollers, Sightings};
+use crate::server::{Ask, Facts, Present};
+use crate::voice::{Line, Voice};
+use ridethrough_decide::{Command, CommandReply, Effect, Input, Site};
+use ridethrough_model::{Entry, Finding, Notice, Now, Record, Severity};
+use ridethrough_store::Journal;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
+
+/// How often the site looks at the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The loop's state.
+pub(crate) struct Loop {
+    pub(crate) site: Site,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) marks: Arc<Marks>,
+    pub(crate) performers: Performers,
+    pub(crate) pollers: Pollers,
+    pub(crate) sightings: Arc<Sightings>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) voice: Arc<dyn Voice>,
+    pub(crate) narrator: Narrator,
+    pub(crate) facts: Facts,
+    pub(crate) pace: Arc<Pace>,
+}
+
+impl Loop {
+    /// Runs until `stop`; then writes what waits and ends. What is under way stays open in the journal.
+    pub(crate) async fn run(mut self, stop: Pin<Box<dyn Future<Output = ()> + Send>>, first: Vec<Effect>) {
+        let mut stop = stop;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.perform(first);
+        loop {
+            match self.next(&mut stop, &mut tick).await {
+                Event::Stop => break,
+                Event::Tick => self.step(Input::Tick),
+                Event::Journal(report) => self.step(report),
+                Event::Replied(replied) => {
+                    let Ticket { run, action, attempt } = replied.ticket;
+                    self.step(Input::Reply { run, action, attempt, reply: replied.reply });
+                }
+                Event::Seen(seen) => self.step(seen),
+                Event::Asked(ask) => self.answer(ask),
+                Event::Revived(who, reason) => {
+                    tracing::error!(%who, reason, "a driver panicked while it looked; it is tried again");
+                }
+            }
+        }
+        self.end().await;
+    }
+
+    /// The order matters only when several are ready. The end first. Then the tick: it comes once a second, so it starves nobody,
+    /// and nothing may starve it, as deadlines hang on it. Then the journal, as it sets free what waits. Then replies before
+    /// sightings, so that a decision knows what has become of its own doing. People last: they can wait, outages cannot.
+    async fn next(&mut self, stop: &mut Pin<Box<dyn Future<Output = ()> + Send>>, tick: &mut Interval) -> Event {
+        tokio::select! { biased;
+            () = stop => Event::Stop,
+            _ = tick.tick() => Event::Tick,
+            report = self.marks.next() => Event::Journal(report),
+            replied = self.performers.next() => Event::Replied(replied),
+            seen = self.sightings.take() => Event::Seen(seen),
+            (who, reason) = self.pollers.revive_next() => Event::Revived(who, reason),
+            Some(ask) = self.asks.recv() => Event::Asked(ask),
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let effects = self.site.step(&self.clock.now(), input);
+        self.perform(effects);
+    }
+
+    /// Carries out what the site wants, in its order. Returns the answer to a command, if one was given.
+    fn perform(&mut self, effects: Vec<Effect>) -> Option<CommandReply> {
+        let mut answer = None;
+        let mut records = Vec::new();
+        for effect in effects {
+            if let Effect::Append(record) = effect {
+                self.tell(&record);
+                records.push(record);
+                continue;
+            }
+            self.append(std::mem::take(&mut records));
+            match effect {
+                Effect::Append(_) => {}
+                Effect::Start { run, action, attempt, op } => {
+                    self.performers.ask(Ticket { run, action, attempt }, Call::Start(op));
+                }
+                Effect::Poll { run, action, attempt, op, task } => {
+                    self.performers.ask(Ticket { run, action, attempt }, Call::Poll(op, task));
+                }
+                Effect::Observe { run, action, attempt, op } => {
+                    self.performers.ask(Ticket { run, action, attempt }, Call::Observe(op));
+                }
+                Effect::ObserveHost(host) => self.pollers.hasten_host(&host),
+                Effect::ReadInventory(platform) => self.pollers.hasten_platform(&platform),
+                Effect::Notify(notice) => self.notify(notice),
+                Effect::Answer(reply) => answer = Some(reply),
+            }
+        }
+        self.append(records);
+        self.performers.dispatch();
+        self.pollers.set_at_risk(self.site.is_at_risk());
+        answer
+    }
+
+    fn append(&mut self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        if let Err(refused) = self.journal.append(records) {
+            let reason = refused.error.in_full();
+            tracing::error!(
+                records = refused.records.len(),
+                reason,
+                "the journal does not take records; they are lost if this process ends"
+            );
+            self.marks.failed(reason);
+        }
+    }
+
+    /// Says a record, and what it would do where it only observes.
+    fn tell(&mut self, record: &Record) {
+        let event = self.narrator.tell(record);
+        tracing::debug!(run = event.run, seq = event.seq, kind = event.kind, text = event.text, "record");
+        // A notice comes as an effect of its own, also when it could not be written down.
+        if !matches!(record.entry, Entry::Noticed { .. }) {
+            let why = match &record.entry {
+                Entry::Intended { action, .. } => self.narrator.why(record.run, *action).map(str::to_owned),
+                _ => None,
+            };
+            let severity = match event.severity.as_str() {
+                "alarm" => Severity::Alarm,
+                "warning" => Severity::Warning,
+                _ => Severity::Info,
+            };
+            self.say(record.at.wall, severity, event.text, why, None);
+        }
+        for would in self.narrator.would(record) {
+            let when = match would.in_ms {
+                0 => String::new(),
+                ms => format!(" in {}", ridethrough_model::Millis(ms)),
+            };
+            self.say(record.at.wall, Severity::Info, format!("{}{when}", would.text), Some(would.why), None);
+        }
+        if matches!(record.entry, Entry::RunEnded { .. }) {
+            self.narrator.forget_runs();
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        let code = notice.code.as_deref().unwrap_or("");
+        match notice.severity {
+            Severity::Info => tracing::info!(code, text = notice.text, "notice"),
+            Severity::Warning => tracing::warn!(code, text = notice.text, "notice"),
+            Severity::Alarm => tracing::error!(code, text = notice.text, "notice"),
+        }
+        self.say(self.clock.now().wall, notice.severity, notice.text, None, notice.code);
+    }
+
+    fn say(&self, at: jiff::Timestamp, severity: Severity, text: String, why: Option<String>, code: Option<String>) {
+        self.voice.say(Line { at, severity, text, why, code });
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        let now = self.clock.now();
+        match ask {
+            Ask::View(tx) => {
+                // Whoever asked may have gone away; that is no matter.
+                let _gone = tx.send(Box::new(self.present(&now)));
+            }
+            Ask::PlanIf(upses, tx) => {
+                let _gone = tx.send(Box::new((self.present(&now), self.site.plan_if(&now, &upses))));
+            }
+            Ask::Command(command, tx) => {
+                let _gone = tx.send(self.command(command, &now));
+            }
+        }
+    }
+
+    fn present(&self, now: &Now) -> Present {
+        let view = self.site.view(now);
+        Present { now: now.clone(), view, is_at_risk: self.site.is_at_risk(), facts: self.facts.clone() }
+    }
+
+    fn command(&mut self, command: Command, now: &Now) -> CommandReply {
+        tracing::info!(?command, "a person asks");
+        let effects = self.site.step(now, Input::Command(command));
+        self.perform(effects).unwrap_or_else(|| {
+            let finding =
+                Finding::error("RT0255", "controller", "the command got no answer.", "Report this as a mistake in Ridethrough.");
+            CommandReply::Refused(vec![finding])
+        })
+    }
+
+    /// Ends cleanly: nothing more is begun, what was said is written.
+    async fn end(self) {
+        let Self { site, journal, clock, voice, pace, pollers, performers, .. } = self;
+        drop((pollers, performers));
+        if site.is_at_risk() {
+            let text = "Ending in the middle of an incident. It stays open in the journal; the next start takes it up. Until then nothing is done.";
+            tracing::warn!("{text}");
+            voice.say(Line { at: clock.now().wall, severity: Severity::Warning, text: text.to_owned(), why: None, code: None });
+        }
+        let wait_max = pace.flush_deadline;
+        let closed = tokio::task::spawn_blocking(move || journal.close(wait_max)).await;
+        match closed {
+            Ok(Ok(())) => tracing::info!("ended; the journal is complete"),
+            Ok(Err(error)) => tracing::error!(reason = error.in_full(), "ended; the last records are lost"),
+            Err(error) => tracing::error!(%error, "ended; the journal's end is not known"),
+        }
+    }
+}

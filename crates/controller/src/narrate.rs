@@ -1,0 +1,325 @@
+//! Records as sentences. The only place where a fact of the journal becomes words: the stdout of `serve`, the API's events and
+//! the command line all show these.
+
+use ridethrough_api::Event;
+use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::{ActionId, Entry, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Names of VMs, for people.
+pub type Names = BTreeMap<VmId, String>;
+
+/// Knows what the records so far said, so that a later one can be told without its numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Narrator {
+    names: Names,
+    ops: BTreeMap<(RunId, ActionId), Op>,
+    whys: BTreeMap<(RunId, ActionId), String>,
+    said: BTreeSet<(RunId, ActionId)>,
+}
+
+/// What would be done if the domain were armed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Would {
+    /// "would shut down VM web1 on kvm1".
+    pub text: String,
+    /// Why.
+    pub why: String,
+    /// From the plan's making until its earliest moment, in milliseconds.
+    pub in_ms: u64,
+}
+
+impl Narrator {
+    /// Knows these names beforehand.
+    #[must_use]
+    pub fn knowing(names: Names) -> Self {
+        Self { names, ..Self::default() }
+    }
+
+    /// Learns more names.
+    pub fn learn(&mut self, names: impl IntoIterator<Item = (VmId, String)>) {
+        self.names.extend(names);
+    }
+
+    /// Forgets the actions of runs that are over; names stay.
+    pub fn forget_runs(&mut self) {
+        self.ops.clear();
+        self.whys.clear();
+        self.said.clear();
+    }
+
+    /// The operation in words, with names rather than ids.
+    #[must_use]
+    pub fn op(&self, op: &Op) -> String {
+        op_text(op, &self.names)
+    }
+
+    /// Tells one record. Records of a run must come in order.
+    pub fn tell(&mut self, record: &Record) -> Event {
+        self.take_in(record);
+        let (severity, text) = self.sentence(record);
+        let mut event = Event {
+            run: record.run.0,
+            seq: record.seq,
+            incident: record.incident,
+            at: moment(record.at.wall),
+            kind: record.entry.kind().to_owned(),
+            severity: severity_word(severity).to_owned(),
+            text,
+            action: None,
+            attempt: None,
+            vm: None,
+            host: None,
+            ups: None,
+            domain: None,
+        };
+        self.subjects(record, &mut event);
+        event
+    }
+
+    /// Why an action is in its plan.
+    #[must_use]
+    pub fn why(&self, run: RunId, action: ActionId) -> Option<&str> {
+        self.whys.get(&(run, action)).map(String::as_str)
+    }
+
+    /// What a plan just told would do where it only observes, each step once per run.
+    pub fn would(&mut self, record: &Record) -> Vec<Would> {
+        let Entry::PlanCommitted { plan, .. } = &record.entry else { return Vec::new() };
+        let mut would = Vec::new();
+        for action in plan.actions.values().filter(|action| action.observe_only) {
+            if self.said.insert((record.run, action.id)) {
+                would.push(Would {
+                    text: format!("would {}", self.op(&action.op)),
+                    why: action.why.text.clone(),
+                    in_ms: action.not_before.since(plan.made_at).0,
+                });
+            }
+        }
+        would
+    }
+
+    fn take_in(&mut self, record: &Record) {
+        let name = |(vm, home): (&VmId, &Home)| (vm.clone(), home.name.clone());
+        match &record.entry {
+            Entry::IncidentOpened { homes, .. } => self.names.extend(homes.iter().map(name)),
+            Entry::HomeAdded { vm, home } => self.names.extend([name((vm, home))]),
+            Entry::PlanCommitted { plan, report } => {
+                self.names.extend(report.fates.iter().map(|(vm, fate)| (vm.clone(), fate.name.clone())));
+                for action in plan.actions.values() {
+                    self.ops.insert((record.run, action.id), action.op.clone());
+                    self.whys.insert((record.run, action.id), action.why.text.clone());
+                }
+            }
+            Entry::Intended { action, op, .. } => {
+                self.ops.insert((record.run, *action), op.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn action(&self, run: RunId, action: ActionId) -> String {
+        self.ops.get(&(run, action)).map_or_else(|| format!("action {action}"), |op| self.op(op))
+    }
+
+    fn sentence(&self, record: &Record) -> (Severity, String) {
+        use Severity::{Alarm, Info, Warning};
+        match &record.entry {
+            Entry::Armed { domain, by } => (Info, format!("domain {domain} armed by {by}: it acts from now on")),
+            Entry::Disarmed { domain, by } => (Warning, format!("domain {domain} disarmed by {by}: it only observes")),
+            Entry::MaintenanceBegun { ups, duration, by } => {
+                (Warning, format!("maintenance of UPS {ups} for {duration}, by {by}: nothing is done when it goes on battery"))
+            }
+            Entry::MaintenanceEnded { ups, reason } => (Info, format!("maintenance of UPS {ups} ended: {reason}")),
+            Entry::PowerChanged { event } => (power_severity(event), event.to_string()),
+            Entry::IncidentOpened { homes, .. } => (
+                Info,
+                format!("incident {} opened; {} running now are to run again afterwards", record.incident, vms(homes.len())),
+            ),
+            Entry::HomeAdded { home, .. } => {
+                (Info, format!("VM {} on {} was seen late and is looked after too", home.name, home.host))
+            }
+            Entry::PlanCommitted { plan, report } => (if report.fits { Info } else { Alarm }, plan_text(plan, report)),
+            Entry::Intended { action, attempt, op } => (Info, format!("{}{}", self.op(op), attempt_text(*attempt, *action))),
+            Entry::Accepted { action, .. } => (Info, format!("{}: accepted", self.action(record.run, *action))),
+            Entry::Finished { action, outcome, .. } => self.finished(record.run, *action, outcome),
+            Entry::Overran { action, budget } => {
+                (Warning, format!("{}: not done within {budget}", self.action(record.run, *action)))
+            }
+            Entry::Latched { host, reason } => (Warning, format!("host {host} is past the point of no return: {reason}")),
+            Entry::HostProvenOff { host, proof } => (Info, format!("host {host} is proven off by {proof}")),
+            Entry::JournalDegraded { reason } => (Alarm, format!("the journal does not keep up; going on in memory: {reason}")),
+            Entry::Noticed { notice } => (notice.severity, notice.text.clone()),
+            Entry::Recovered { ambiguous } => {
+                let unclear = match ambiguous.len() {
+                    0 => "nothing was unclear".to_owned(),
+                    count => format!("{count} requests whose fate is not known are looked at first"),
+                };
+                (Warning, format!("the controller started again and takes this run up; {unclear}"))
+            }
+            Entry::RunEnded { end } => run_end(end),
+        }
+    }
+
+    fn finished(&self, run: RunId, action: ActionId, outcome: &Outcome) -> (Severity, String) {
+        let what = self.action(run, action);
+        match outcome {
+            Outcome::Done { detail: None } => (Severity::Info, format!("{what}: done")),
+            Outcome::Done { detail: Some(detail) } => (Severity::Info, format!("{what}: done ({detail})")),
+            Outcome::AlreadyDone => (Severity::Info, format!("{what}: was so already")),
+            Outcome::Failed(failure) => (Severity::Warning, format!("{what}: failed, {failure}")),
+            Outcome::Dropped(reason) => (Severity::Info, format!("{what}: dropped, {reason}")),
+        }
+    }
+
+    fn subjects(&self, record: &Record, event: &mut Event) {
+        match &record.entry {
+            Entry::Armed { domain, .. } | Entry::Disarmed { domain, .. } => event.domain = Some(domain.to_string()),
+            Entry::MaintenanceBegun { ups, .. } | Entry::MaintenanceEnded { ups, .. } => event.ups = Some(ups.to_string()),
+            Entry::PowerChanged { event: power } => power_subject(power, event),
+            Entry::HomeAdded { vm, home } => {
+                event.vm = Some(vm.to_string());
+                event.host = Some(home.host.to_string());
+            }
+            Entry::Latched { host, .. } | Entry::HostProvenOff { host, .. } => event.host = Some(host.to_string()),
+            Entry::Intended { action, attempt, .. }
+            | Entry::Accepted { action, attempt, .. }
+            | Entry::Finished { action, attempt, .. } => {
+                event.action = Some(action.0);
+                event.attempt = Some(*attempt);
+            }
+            Entry::Overran { action, .. } => event.action = Some(action.0),
+            _ => {}
+        }
+        if let Some(op) = event.action.and_then(|action| self.ops.get(&(record.run, ActionId(action)))) {
+            event.vm = op.vm().map(ToString::to_string);
+            event.host = Some(op.host().to_string());
+        }
+    }
+}
+
+/// An operation in words, with names rather than ids where they are known.
+#[must_use]
+pub fn op_text(op: &Op, names: &Names) -> String {
+    let name = |vm: &VmId| names.get(vm).map_or_else(|| vm.to_string(), Clone::clone);
+    match op {
+        Op::ShutDownVm { vm, host } => format!("shut down VM {} on {host}", name(vm)),
+        Op::PowerOffVm { vm, host } => format!("power off VM {} on {host}", name(vm)),
+        Op::StartVm { vm, host } => format!("start VM {} on {host}", name(vm)),
+        Op::MoveVm { vm, from, to } => format!("move VM {} from {from} to {to}", name(vm)),
+        Op::AbortMove { vm, from, to } => format!("stop the move of VM {} from {from} to {to}", name(vm)),
+        Op::SetAutostart { vm, host, enabled } => {
+            format!("{} autostart of VM {} on {host}", if *enabled { "put back" } else { "pause" }, name(vm))
+        }
+        Op::ShutDownHost { host } => format!("shut down host {host}"),
+        Op::WakeHost { host } => format!("wake host {host}"),
+    }
+}
+
+/// Why a plan was made, in words.
+#[must_use]
+pub fn cause_text(cause: &PlanCause) -> String {
+    match cause {
+        PlanCause::Standing => "kept ready".to_owned(),
+        PlanCause::Outage => "outage".to_owned(),
+        PlanCause::FactsChanged(what) => format!("facts changed: {what}"),
+        PlanCause::MainsBack => "mains is back: nothing more is started".to_owned(),
+        PlanCause::Return => "mains is stable: load comes back".to_owned(),
+    }
+}
+
+/// A moment as RFC 3339, with milliseconds.
+#[must_use]
+pub fn moment(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// The word of the API for how urgent something is.
+#[must_use]
+pub fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Alarm => "alarm",
+    }
+}
+
+/// How a run ended: the word of the API, and what did not come back.
+#[must_use]
+pub fn end_word(end: &RunEnd) -> (&'static str, Vec<String>) {
+    match end {
+        RunEnd::NothingTouched => ("nothing-touched", Vec::new()),
+        RunEnd::Returned => ("returned", Vec::new()),
+        RunEnd::ReturnedIncomplete(missing) => ("returned-incomplete", missing.clone()),
+        RunEnd::ObservedOnly => ("observed-only", Vec::new()),
+    }
+}
+
+fn run_end(end: &RunEnd) -> (Severity, String) {
+    match end {
+        RunEnd::NothingTouched => (Severity::Info, "run over: mains came back before anything was touched".to_owned()),
+        RunEnd::Returned => (Severity::Info, "run over: everything that ran before runs again".to_owned()),
+        RunEnd::ReturnedIncomplete(missing) => {
+            (Severity::Alarm, format!("run over, but not everything came back: {}", missing.join("; ")))
+        }
+        RunEnd::ObservedOnly => (Severity::Info, "run over: only observed, nothing was done".to_owned()),
+    }
+}
+
+fn plan_text(plan: &Plan, report: &PlanReport) -> String {
+    let steps = match plan.actions.len() {
+        0 => "nothing to do".to_owned(),
+        1 => "1 step".to_owned(),
+        count => format!("{count} steps"),
+    };
+    let fits = match (plan.emergency, report.fits) {
+        (true, _) => "; EMERGENCY: everything stops at once",
+        (false, true) => "",
+        (false, false) => "; NOT everything fits the battery",
+    };
+    let end = plan
+        .deadlines
+        .iter()
+        .min_by_key(|(_, end)| **end)
+        .map_or_else(String::new, |(ups, end)| format!("; UPS {ups} counts as empty in {}", end.since(plan.made_at)));
+    format!("plan {} ({}): {steps}{end}{fits}", plan.id, cause_text(&plan.cause))
+}
+
+fn attempt_text(attempt: u32, action: ActionId) -> String {
+    if attempt > 1 { format!(" (attempt {attempt} of action {action})") } else { String::new() }
+}
+
+fn vms(count: usize) -> String {
+    if count == 1 { "1 VM".to_owned() } else { format!("{count} VMs") }
+}
+
+fn power_severity(event: &PowerEvent) -> Severity {
+    match event {
+        PowerEvent::MainsLost { .. } | PowerEvent::ActingStarted { .. } => Severity::Warning,
+        PowerEvent::BatteryLow { .. } | PowerEvent::ForcedShutdown { .. } | PowerEvent::Silent { .. } => Severity::Alarm,
+        _ => Severity::Info,
+    }
+}
+
+fn power_subject(power: &PowerEvent, event: &mut Event) {
+    match power {
+        PowerEvent::MainsLost { ups, .. }
+        | PowerEvent::MainsBack { ups }
+        | PowerEvent::BatteryLow { ups }
+        | PowerEvent::ForcedShutdown { ups }
+        | PowerEvent::Silent { ups, .. }
+        | PowerEvent::Heard { ups } => event.ups = Some(ups.to_string()),
+        PowerEvent::ActingStarted { domain, .. } | PowerEvent::MainsStable { domain } => {
+            event.domain = Some(domain.to_string());
+        }
+    }
+}
+
+/// How far away a moment is from another, in whole seconds, zero if it has passed.
+#[must_use]
+pub fn seconds_until(moment: Mono, now: Mono) -> u64 {
+    moment.since(now).as_secs()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! One worker per UPS, per platform and per means of a host's power. Each looks, leaves what it saw in the mailbox, waits.
+//!
+//! No decision and no retry: a look that saw nothing is a fact like any other. A driver that panics ends its worker; the loop
+//! hears of it and starts it again.
+
+use crate::clock::Clock;
+use crate::mailbox::Mailbox;
+use crate::pace::Pace;
+use ridethrough_decide::Input;
+use ridethrough_driver::{Cx, Device, HostPower, Platform};
+use ridethrough_model::{HostId, HostPowerState, PlatformId, Silence, SilenceKind, UpsId};
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+
+/// Who looks at what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Watched {
+    /// A UPS.
+    Ups(UpsId),
+    /// A platform's inventory.
+    Platform(PlatformId),
+    /// One of the means to see a host's power, by its place in the list.
+    Host(HostId, usize),
+}
+
+impl std::fmt::Display for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ups(ups) => write!(f, "UPS {ups}"),
+            Self::Platform(platform) => write!(f, "platform {platform}"),
+            Self::Host(host, _) => write!(f, "power of host {host}"),
+        }
+    }
+}
+
+/// Where the pollers leave what they saw.
+pub(crate) type Sightings = Mailbox<Watched, Input>;
+
+/// Never looks twice within this time, however often it is asked to hurry.
+const GAP_MIN: Duration = Duration::from_millis(250);
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+enum Target {
+    Ups(Arc<dyn Device>),
+    Platform(Arc<dyn Platform>),
+    Host(Arc<dyn HostPower>),
+}
+
+/// All pollers.
+#[derive(Debug)]
+pub(crate) struct Pollers {
+    targets: BTreeMap<Watched, (Target, Arc<Notify>)>,
+    workers: JoinSet<()>,
+    names: HashMap<Id, Watched>,
+    at_risk: watch::Sender<bool>,
+    look: Look,
+}
+
+/// What every look needs.
+#[derive(Clone, Debug)]
+struct Look {
+    clock: Clock,
+    pace: Arc<Pace>,
+    sightings: Arc<Sightings>,
+}
+
+impl Pollers {
+    /// Starts all of them, spread over the first interval's first half second so that a hundred UPSes do not answer at once.
+    pub(crate) fn start(
+        clock: Clock,
+        pace: Arc<Pace>,
+        devices: &BTreeMap<UpsId, Arc<dyn Device>>,
+        platforms: &BTreeMap<PlatformId, Arc<dyn Platform>>,
+        hosts: &BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+    ) -> (Self, Arc<Sightings>) {
+        let mut targets = BTreeMap::new();
+        let mut add = |watched, target| targets.insert(watched, (target, Arc::new(Notify::new())));
+        for (id, device) in devices {
+            add(Watched::Ups(id.clone()), Target::Ups(device.clone()));
+        }
+        for (id, platform) in platforms {
+            add(Watched::Platform(id.clone()), Target::Platform(platform.clone()));
+        }
+        for (id, means) in hosts {
+            for (place, one) in means.iter().enumerate() {
+                add(Watched::Host(id.clone(), place), Target::Host(one.clone()));
+            }
+        }
+        let sightings = Arc::new(Mailbox::new());
+        let mut pollers = Self {
+            targets,
+            workers: JoinSet::new(),
+            names: HashMap::new(),
+            at_risk: watch::Sender::new(false),
+            look: Look { clock, pace, sightings: sightings.clone() },
+        };
+        let all: Vec<Watched> = pollers.targets.keys().cloned().collect();
+        let count = u32::try_from(all.len().max(1)).unwrap_or(u32::MAX);
+        for (place, watched) in all.into_iter().enumerate() {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            pollers.spawn(watched, Duration::from_millis(500) * place / count);
+        }
+        (pollers, sightings)
+    }
+
+    /// Looks faster, or at leisure again. A change to faster takes effect at once.
+    pub(crate) fn set_at_risk(&self, is_at_risk: bool) {
+        self.at_risk.send_if_modified(|was| std::mem::replace(was, is_at_risk) != is_at_risk);
+    }
+
+    /// Looks soon, once, however often it is asked.
+    pub(crate) fn hasten_platform(&self, platform: &PlatformId) {
+        if let Some((_, poke)) = self.targets.get(&Watched::Platform(platform.clone())) {
+            poke.notify_one();
+        }
+    }
+
+    /// Looks soon through every means of the host.
+    pub(crate) fn hasten_host(&self, host: &HostId) {
+        let from = Watched::Host(host.clone(), 0);
+        let to = Watched::Host(host.clone(), usize::MAX);
+        for (_, poke) in self.targets.range(from..=to).map(|(_, target)| target) {
+            poke.notify_one();
+        }
+    }
+
+    /// Waits until one of them has died, which only a panic in a driver can cause, and starts it again. Safe to cancel.
+    pub(crate) async fn revive_next(&mut self) -> (Watched, String) {
+        loop {
+            let ended = match self.workers.join_next_with_id().await {
+                Some(Ok((id, ()))) => (id, "it ended".to_owned()),
+                Some(Err(error)) => (error.id(), panic_text(error)),
+                None => std::future::pending().await,
+            };
+            let (id, reason) = ended;
+            let Some(watched) = self.names.remove(&id) else { continue };
+            if let Watched::Ups(ups) = &watched {
+                let silence = Silence {
+                    ups: ups.clone(),
+                    at: self.look.clock.now().mono,
+                    kind: SilenceKind::Unreachable,
+                    message: format!("our driver failed inside: {reason}"),
+                };
+                self.look.sightings.put(watched.clone(), Input::Silence(silence));
+            }
+            let pause = interval(&self.look.pace, &watched, *self.at_risk.borrow());
+            self.spawn(watched.clone(), pause);
+            return (watched, reason);
+        }
+    }
+
+    fn spawn(&mut self, watched: Watched, first: Duration) {
+        let Some((target, poke)) = self.targets.get(&watched).cloned() else { return };
+        let look = self.look.clone();
+        let at_risk = self.at_risk.subscribe();
+        let name = watched.clone();
+        let handle = self.workers.spawn(async move {
+            tokio::time::sleep(first).await;
+            poll(look, name, target, poke, at_risk).await;
+        });
+        self.names.insert(handle.id(), watched);
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(error: tokio::task::JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".to_owned()),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn interval(pace: &Pace, watched: &Watched, is_at_risk: bool) -> Duration {
+    match (watched, is_at_risk) {
+        (Watched::Ups(_), false) => pace.ups_mains,
+        (Watched::Ups(_), true) => pace.ups_battery,
+        (Watched::Platform(_), false) => pace.inventory_mains,
+        (Watched::Platform(_), true) => pace.inventory_battery,
+        (Watched::Host(..), false) => pace.host_mains,
+        (Watched::Host(..), true) => pace.host_battery,
+    }
+}
+
+async fn poll(look: Look, watched: Watched, target: Target, poke: Arc<Notify>, mut at_risk: watch::Receiver<bool>) {
+    loop {
+        let began = Instant::now();
+        let seen = match (&watched, &target) {
+            (Watched::Ups(ups), Target::Ups(device)) => look.at_ups(ups, &**device).await,
+            (Watched::Platform(id), Target::Platform(platform)) => look.at_platform(id, &**platform).await,
+            (Watched::Host(host, _), Target::Host(means)) => look.at_host(host, &**means).await,
+            _ => return,
+        };
+        look.sightings.put(watched.clone(), seen);
+        loop {
+            let due = began + interval(&look.pace, &watched, *at_risk.borrow_and_update());
+            // A wish to hurry comes first, then a change of pace, then the ordinary end of the wait.
+            tokio::select! { biased;
+                () = poke.notified() => {
+                    tokio::time::sleep_until(began + GAP_MIN).await;
+                    break;
+                }
+                changed = at_risk.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(due) => break,
+            }
+        }
+    }
+}
+
+impl Look {
+    async fn at_ups(&self, ups: &UpsId, device: &dyn Device) -> Input {
+        let cx = self.within(self.pace.ups_deadline);
+        match bound(&cx, "read UPS", device.read(&cx)).await {
+            Ok(Ok(reading)) => Input::Reading(reading),
+            Ok(Err(silence)) => Input::Silence(silence),
+            Err(error) => Input::Silence(Silence {
+                ups: ups.clone(),
+                at: cx.now,
+                kind: if error.kind() == ridethrough_driver::FailureKind::Unreachable {
+                    SilenceKind::Unreachable
+                } else {
+                    SilenceKind::Refused
+                },
+                message: error.to_failure().message,
+            }),
+        }
+    }
+
+    async fn at_platform(&self, platform: &PlatformId, driver: &dyn Platform) -> Input {
+        let cx = self.within(self.pace.inventory_deadline);
+        match bound(&cx, "read inventory", driver.inventory(&cx)).await {
+            Ok(inventory) => Input::Inventory(inventory),
+            Err(error) => Input::InventoryFailed { platform: platform.clone(), failure: error.to_failure() },
+        }
+    }
+
+    async fn at_host(&self, host: &HostId, means: &dyn HostPower) -> Input {
+        let cx = self.within(self.pace.host_deadline);
+        let state = match bound(&cx, "observe host power", means.observe(&cx)).await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(host = %host, means = means.name(), error = %error.to_failure(), "host power cannot be observed");
+                HostPowerState::Unknown
+            }
+        };
+        Input::HostPower {
+            host: host.clone(),
+            source: means.name().to_owned(),
+            is_proof: means.capability().can_prove_off,
+            state,
+        }
+    }
+
+    fn within(&self, limit: Duration) -> Cx {
+        Cx::within(limit, self.clock.now().mono)
+    }
+}
+
+/// The deadline, held from outside too: a driver that forgets its own must not stop our looking.
+async fn bound<T: Send>(
+    cx: &Cx,
+    operation: &'static str,
+    work: impl Future<Output = ridethrough_driver::Result<T>> + Send,
+) -> ridethrough_driver::Result<T> {
+    cx.bound(operation, work).await
+}

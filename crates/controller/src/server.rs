@@ -1,0 +1,66 @@
+//! The HTTP server: loopback only, a bearer token, small bodies. Reads the state by asking the loop and the past from the
+//! journal; owns nothing and decides nothing.
+
+mod history;
+mod listen;
+mod routes;
+
+use crate::token::Token;
+use ridethrough_decide::{Command, CommandReply, SiteView};
+use ridethrough_model::{Finding, Mono, Plan, PlanReport, UpsId};
+use ridethrough_store::Reader;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+pub use listen::{ListenError, listen};
+
+/// Questions that may wait for the loop.
+pub(crate) const ASKS_MAX: usize = 32;
+
+/// What the server is made of.
+#[derive(Debug)]
+pub struct ServerParts {
+    /// Where it listens; from [`listen`].
+    pub listener: TcpListener,
+    /// Who may ask.
+    pub token: Token,
+}
+
+/// What does not change while we run.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) version: String,
+    pub(crate) started: Mono,
+}
+
+/// The site at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Present {
+    pub(crate) now: ridethrough_model::Now,
+    pub(crate) view: SiteView,
+    pub(crate) is_at_risk: bool,
+    pub(crate) facts: Facts,
+}
+
+/// A plan with what its planner and the independent check had to say.
+pub(crate) type Imagined = (Plan, PlanReport, Vec<Finding>);
+
+/// What the server asks of the loop.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// The state.
+    View(oneshot::Sender<Box<Present>>),
+    /// What would happen if these UPSes went on battery.
+    PlanIf(BTreeSet<UpsId>, oneshot::Sender<Box<(Present, Imagined)>>),
+    /// A person's command.
+    Command(Command, oneshot::Sender<CommandReply>),
+}
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(parts: ServerParts, asks: mpsc::Sender<Ask>, reader: Reader) {
+    let shared = Arc::new(routes::Shared { token: parts.token, asks, reader: Arc::new(Mutex::new(reader)) });
+    let served = axum::serve(listen::Bounded::new(parts.listener), routes::router(shared)).await;
+    tracing::error!(result = ?served, "the API server has ended");
+}
