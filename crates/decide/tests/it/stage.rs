@@ -25,6 +25,9 @@ pub struct World {
 /// One line of what happened.
 pub type Line = (u64, String);
 
+/// Status, runtime in seconds, charge in percent.
+pub type Said = (String, Option<u64>, Option<u32>);
+
 pub struct Stage {
     pub site: Site,
     pub world: World,
@@ -33,8 +36,8 @@ pub struct Stage {
     pub records: Vec<Record>,
     pub answers: Vec<CommandReply>,
     pub inventory: Inventory,
-    /// Status, runtime in seconds, charge in percent; `None`: silent.
-    pub upses: BTreeMap<String, Option<(String, Option<u64>, Option<u32>)>>,
+    /// What each UPS says; `None`: silent.
+    pub upses: BTreeMap<String, Option<Said>>,
     pub hosts_off: BTreeSet<String>,
     tasks: BTreeMap<String, (u64, Op)>,
     undurable: Vec<(RunId, u64)>,
