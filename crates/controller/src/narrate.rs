@@ -147,7 +147,7 @@ impl Narrator {
                 (Warning, format!("{}: not done within {budget}", self.action(record.run, *action)))
             }
             Entry::Latched { host, reason } => (Warning, format!("host {host} is past the point of no return: {reason}")),
-            Entry::HostProvenOff { host, proof } => (Info, format!("host {host} is proven off by {proof}")),
+            Entry::HostProvenOff { host, proof, .. } => (Info, format!("host {host} is proven off by {proof}")),
             Entry::JournalDegraded { reason } => (Alarm, format!("the journal does not keep up; going on in memory: {reason}")),
             Entry::Noticed { notice } => (notice.severity, notice.text.clone()),
             Entry::Recovered { ambiguous } => {

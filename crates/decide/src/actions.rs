@@ -118,7 +118,6 @@ impl Site {
         if self.run.is_none() {
             return;
         }
-        self.note_hosts_off(now);
         self.note_overruns(now);
         self.ask_after(now);
         for action in self.startable(now) {

@@ -111,15 +111,15 @@ impl Site {
             .filter(on_it)
             .map(|vm| vm.id.clone())
             .collect();
-        for vm in vms {
-            self.patch(&vm, Patch::Power(VmPower::Off, host.clone()), now.mono);
+        for vm in &vms {
+            self.patch(vm, Patch::Power(VmPower::Off, host.clone()), now.mono);
         }
         for inventory in self.inventories.values_mut() {
             if let Some(info) = inventory.hosts.get_mut(host) {
                 info.connected = false;
             }
         }
-        self.append(Entry::HostProvenOff { host: host.clone(), proof }, now);
+        self.append(Entry::HostProvenOff { host: host.clone(), proof, vms }, now);
     }
 
     /// An operation in words, with names instead of ids.

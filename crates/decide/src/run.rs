@@ -200,8 +200,9 @@ impl RunState {
                 self.latched.insert(host.clone());
             }
             Entry::RunEnded { end } => self.end = Some(end.clone()),
-            Entry::HostProvenOff { host, .. } => {
+            Entry::HostProvenOff { host, vms, .. } => {
                 self.hosts_down.insert(host.clone());
+                self.stopped.extend(vms.iter().cloned());
             }
             Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } => {}
             Entry::Armed { .. } | Entry::Disarmed { .. } | Entry::MaintenanceBegun { .. } | Entry::MaintenanceEnded { .. } => {

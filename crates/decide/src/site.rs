@@ -276,6 +276,7 @@ impl Site {
 
     fn hear_host(&mut self, host: HostId, source: &str, is_proof: bool, state: HostPowerState, now: &Now) {
         self.evidence.entry(host).or_default().hear(source, is_proof, state, now.mono);
+        self.note_hosts_off(now);
     }
 
     /// Remembers something done until an inventory read after it tells the same.

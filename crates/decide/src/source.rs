@@ -119,7 +119,7 @@ impl SourceState {
             self.on_battery_since = None;
             self.empty_at = None;
             self.forced_at = None;
-            if was.is_on_battery() {
+            if was.is_on_battery() || was == SourceKind::Off {
                 edges.push(PowerEvent::MainsBack { ups: id });
             }
         } else {

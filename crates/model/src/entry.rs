@@ -160,6 +160,8 @@ pub enum Entry {
         host: HostId,
         /// The proof.
         proof: String,
+        /// VMs that were still taken for active there: they went down with it.
+        vms: Vec<VmId>,
     },
     /// The journal did not answer in time while on battery; records are kept in memory.
     JournalDegraded {
