@@ -95,7 +95,7 @@ macro_rules! counter_id {
 counter_id! {
     /// One run: everything done for one incident at one site. Run 0 is the site's own log outside incidents.
     RunId,
-    /// A plan, unique in the journal.
+    /// A plan, unique in its run.
     PlanId,
     /// An action, unique in its run over all plans, so a later plan can carry an action in flight on.
     ActionId,
