@@ -2,6 +2,7 @@
 
 use ridethrough_decide::SiteConfig;
 use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, Platform};
+use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, HostId, HostPowerState, Inventory, Mono, PlatformId, Reading, Silence, SilenceKind, Topology, UpsId,
     Vm,
@@ -80,6 +81,7 @@ pub async fn check(endpoints: &Endpoints, config: &SiteConfig, now: Mono) -> Vec
     }
     let is_complete = inventories.len() == endpoints.platforms.len();
     tiers(config, &inventories, is_complete, &mut findings);
+    own_place(&config.topology, &inventories, &mut findings);
     contradictions(&powers, &inventories, &mut findings);
     findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.cmp(b)));
     findings
@@ -174,16 +176,20 @@ fn poor_reading(subject: &str, reading: &Reading, findings: &mut Vec<Finding>) {
             "Check its driver; without a status no outage is ever seen.",
         ));
     }
-    let missing: Vec<&str> = [("battery.runtime", reading.runtime.is_none()), ("battery.charge", reading.charge.is_none())]
-        .into_iter()
-        .filter_map(|(name, is_missing)| is_missing.then_some(name))
-        .collect();
-    if !missing.is_empty() {
+    if reading.runtime.is_none() {
+        findings.push(Finding::warning(
+            "RT0419",
+            subject,
+            "it does not say how long its battery lasts (`battery.runtime`): `runtime_assumed` counts.",
+            "Set `runtime_assumed` of its domain to what the battery surely lasts, or use a driver that tells more.",
+        ));
+    }
+    if reading.charge.is_none() {
         findings.push(Finding::warning(
             "RT0207",
             subject,
-            format!("it does not state {}: the plan falls back to assumptions.", missing.join(" and ")),
-            "Set `runtime_assumed` to what the battery surely lasts, or use a driver that tells more.",
+            "it does not say its charge (`battery.charge`): after an outage nothing is started before `return_latest`.",
+            "Use a driver that tells it, or shorten `return_latest` of its domain.",
         ));
     }
 }
@@ -288,7 +294,7 @@ fn tiers(config: &SiteConfig, inventories: &BTreeMap<PlatformId, Inventory>, is_
     let lost: Vec<&str> = vms.iter().filter(|vm| matching(vm) == 0).map(|vm| vm.name.as_str()).collect();
     if !lost.is_empty() {
         findings.push(Finding::warning(
-            "RT0216",
+            "RT0420",
             "VMs in no tier",
             format!("{}: shut down cleanly, before all others.", some(&lost)),
             "Add a tier that matches them, or a last tier with `match = { name = \"*\" }`.",
@@ -303,6 +309,30 @@ fn tiers(config: &SiteConfig, inventories: &BTreeMap<PlatformId, Inventory>, is_
             "Make the tiers' `match` exclude each other.",
         ));
     }
+}
+
+/// The controller in a VM or on a host that it would have to shut down.
+fn own_place(topology: &Topology, inventories: &BTreeMap<PlatformId, Inventory>, findings: &mut Vec<Finding>) {
+    let is_fed = |host: &HostId| topology.hosts.get(host).is_some_and(|host| !host.feeds.is_empty());
+    let is_ours =
+        |uuid: &Option<String>| uuid.as_ref().is_some_and(|uuid| topology.controller_smbios.contains(&uuid.to_lowercase()));
+    let mut places = Vec::new();
+    for inventory in inventories.values() {
+        let named = |vm: &Vm| matches!(&topology.controller_named, Some(ControllerPlace::Vm(name)) if *name == vm.name);
+        let vms = inventory.vms.values().filter(|vm| is_fed(&vm.host) && (named(vm) || is_ours(&vm.smbios_uuid)));
+        places.extend(vms.map(|vm| format!("in VM {}", vm.name)));
+        let named = |id: &HostId| matches!(&topology.controller_named, Some(ControllerPlace::Host(name)) if name == id);
+        let hosts = inventory.hosts.values().filter(|host| is_fed(&host.id) && (named(&host.id) || is_ours(&host.smbios_uuid)));
+        places.extend(hosts.map(|host| format!("on host {}", host.id)));
+    }
+    findings.extend(places.into_iter().map(|place| {
+        Finding::error(
+            "RT0415",
+            "controller",
+            format!("the controller itself runs {place}, which it would have to shut down: that domain cannot be armed."),
+            "Run the controller on a machine outside these domains' power, best a small one of its own.",
+        )
+    }));
 }
 
 fn contradictions(

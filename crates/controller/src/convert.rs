@@ -1,6 +1,7 @@
 //! From the site's view to the API's DTOs. Only renames, rounds and puts into words; decides nothing.
 
 use crate::narrate::{Names, cause_text, moment, op_text, seconds_until};
+use crate::plan_order::in_order;
 use crate::server::Present;
 use ridethrough_api as api;
 use ridethrough_decide::{
@@ -212,7 +213,7 @@ pub(crate) fn plan(
             .map(|(host, at)| api::HostEnd { host: host.to_string(), last_safe_in_s: seconds_until(*at, from) })
             .collect(),
         fates,
-        actions: plan.actions.values().map(|action| planned(action, plan, names, from)).collect(),
+        actions: in_order(plan).into_iter().map(|action| planned(action, plan, names, from)).collect(),
         waiting: report.waiting.clone(),
         findings: findings.iter().map(finding).collect(),
     }

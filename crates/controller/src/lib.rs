@@ -14,6 +14,7 @@ mod main_loop;
 pub mod narrate;
 mod pace;
 mod performer;
+mod plan_order;
 mod poller;
 mod server;
 mod start;
@@ -27,3 +28,6 @@ pub use server::{ListenError, ServerParts, listen};
 pub use start::{Parts, StartError, Storage, run};
 pub use token::Token;
 pub use voice::{Line, Silent, Voice};
+
+#[cfg(test)]
+mod tests;

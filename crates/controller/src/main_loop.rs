@@ -139,8 +139,8 @@ impl Loop {
     fn tell(&mut self, record: &Record) {
         let event = self.narrator.tell(record);
         tracing::debug!(run = event.run, seq = event.seq, kind = event.kind, text = event.text, "record");
-        // A notice comes as an effect of its own, also when it could not be written down.
-        if !matches!(record.entry, Entry::Noticed { .. }) {
+        // A notice comes as an effect of its own, also when it could not be written down; that a request was accepted is no news.
+        if !matches!(record.entry, Entry::Noticed { .. } | Entry::Accepted { .. }) {
             let why = match &record.entry {
                 Entry::Intended { action, .. } => self.narrator.why(record.run, *action).map(str::to_owned),
                 _ => None,

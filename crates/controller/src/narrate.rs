@@ -147,12 +147,19 @@ impl Narrator {
                 (Warning, format!("{}: not done within {budget}", self.action(record.run, *action)))
             }
             Entry::Latched { host, reason } => (Warning, format!("host {host} is past the point of no return: {reason}")),
-            Entry::HostProvenOff { host, proof, .. } => (Info, format!("host {host} is proven off by {proof}")),
+            Entry::HostProvenOff { host, proof, vms: lost } => {
+                let (severity, tail) = match lost.len() {
+                    0 => (Info, String::new()),
+                    count => (Warning, format!("; {} still taken for running went down with it", vms(count))),
+                };
+                (severity, format!("host {host} is proven off by {proof}{tail}"))
+            }
             Entry::JournalDegraded { reason } => (Alarm, format!("the journal does not keep up; going on in memory: {reason}")),
             Entry::Noticed { notice } => (notice.severity, notice.text.clone()),
             Entry::Recovered { ambiguous } => {
                 let unclear = match ambiguous.len() {
                     0 => "nothing was unclear".to_owned(),
+                    1 => "one request whose fate is not known is looked at first".to_owned(),
                     count => format!("{count} requests whose fate is not known are looked at first"),
                 };
                 (Warning, format!("the controller started again and takes this run up; {unclear}"))

@@ -169,10 +169,11 @@ impl Performers {
         }
     }
 
-    /// Sends everything that may go now.
+    /// Sends everything that may go now, in the order it was asked.
     pub(crate) fn dispatch(&mut self) {
-        for place in self.ready().into_iter().rev() {
-            if let Some(job) = self.queue.remove(place) {
+        // Each one taken out moves those behind it one place forward.
+        for (taken, place) in self.ready().into_iter().enumerate() {
+            if let Some(job) = self.queue.remove(place - taken) {
                 self.send(job);
             }
         }

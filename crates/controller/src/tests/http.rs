@@ -1,0 +1,124 @@
+//! The API over a real socket, in real time.
+
+use super::{Running, one_rack};
+use crate::{Clock, ServerParts, Token, listen};
+use ridethrough_api::{Client, ClientError, code};
+use ridethrough_store::Memory;
+use std::time::Duration;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+async fn serve(world: &super::World) -> (Running, String) {
+    let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let parts = ServerParts { listener, token: Token::new(TOKEN) };
+    let running = Running::start(world, &Memory::new(), Some(parts), Clock::system().expect("Linux"));
+    (running, url)
+}
+
+fn refused(result: Result<impl std::fmt::Debug, ClientError>) -> ridethrough_api::ApiError {
+    match result {
+        Err(ClientError::Refused(error)) => error,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Asks until the condition holds; a deadline, not a sleep, ends it.
+async fn until<T>(client: &Client, condition: impl Fn(&ridethrough_api::Status) -> Option<T>) -> T {
+    let work = async {
+        loop {
+            if let Some(found) = condition(&client.status().await.expect("it answers")) {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), work).await.expect("it comes true")
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_is_told_and_nothing_is_done() {
+    let (running, url) = serve(&one_rack()).await;
+    for token in ["", "wrong", "0123456789abcdef0123456789abcdeF"] {
+        let client = Client::new(&url, token).expect("a client");
+        assert_eq!(refused(client.status().await).code, code::UNAUTHORIZED);
+        assert_eq!(refused(client.arm("rack-a", "thief").await).code, code::UNAUTHORIZED);
+        assert_eq!(refused(client.run(999).await).code, code::UNAUTHORIZED, "not even what is not there");
+    }
+    let client = Client::new(&url, TOKEN).expect("a client");
+    let armed = client.status().await.expect("it answers").domains.iter().any(|domain| domain.mode == "armed");
+    assert!(!armed);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_domain_is_armed_and_disarmed_and_the_journal_tells_by_whom() {
+    let (running, url) = serve(&one_rack()).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    until(&client, |status| status.domains[0].does_standing_plan_fit).await;
+    client.arm("rack-a", "ada").await.expect("armed");
+    assert_eq!(client.status().await.expect("it answers").domains[0].mode, "armed");
+    client.disarm("rack-a", "ada").await.expect("disarmed");
+    let events = client.events(Some(0), None, 10).await.expect("events").events;
+    let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+    assert_eq!(texts, ["domain rack-a armed by ada: it acts from now on", "domain rack-a disarmed by ada: it only observes"]);
+    let after = client.events(None, Some("0:1"), 10).await.expect("events").events;
+    assert_eq!(after.len(), 1, "only what came after");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_makes_no_sense_is_said_with_a_code() {
+    let (running, url) = serve(&one_rack()).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    let unknown = refused(client.arm("no-such", "ada").await);
+    assert_eq!(unknown.code, code::REFUSED);
+    assert!(unknown.findings[0].remedy.contains("rack-a"), "it says which domains there are: {unknown:?}");
+    assert_eq!(refused(client.run(7).await).code, code::NOT_FOUND);
+    assert_eq!(refused(client.plan(&["no-such".to_owned()]).await).code, code::NOT_FOUND);
+    assert_eq!(refused(client.events(None, Some("x"), 1).await).code, code::MALFORMED);
+    assert_eq!(refused(client.events(None, Some("3:9"), 1).await).code, code::NOT_FOUND);
+    assert_eq!(refused(client.maintenance("rack-a", Some(60_000), &"x".repeat(300)).await).code, code::MALFORMED);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_would_happen_is_told_for_any_ups() {
+    let (running, url) = serve(&one_rack()).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    until(&client, |status| (status.vms.len() == 4 && status.upses[0].state == "online").then_some(())).await;
+    let answer = client.plan(&["rack-a".to_owned()]).await.expect("a plan");
+    let plan = &answer.plans[0];
+    assert_eq!(plan.upses[0].ups, "rack-a");
+    let first = plan.actions.iter().find(|action| action.op == "shut-down-vm").expect("a VM is shut down");
+    assert_eq!(first.text, "shut down VM ci on kvm1");
+    assert_eq!(plan.fates.len(), 4);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn maintenance_is_begun_and_ended() {
+    let (running, url) = serve(&one_rack()).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    client.maintenance("rack-a", Some(7_200_000), "ada").await.expect("begun");
+    let left = client.status().await.expect("it answers").upses[0].maintenance_left_s;
+    assert!(left.is_some_and(|left| (7100..=7200).contains(&left)), "{left:?}");
+    client.maintenance("rack-a", None, "ada").await.expect("ended");
+    assert_eq!(client.status().await.expect("it answers").upses[0].maintenance_left_s, None);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn only_loopback_is_listened_on() {
+    let error = listen("0.0.0.0:0".parse().expect("an address")).await.expect_err("not loopback");
+    assert_eq!(error.to_api().code, code::LISTEN);
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_apart_from_a_refusal() {
+    let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let client = Client::new(&url, TOKEN).expect("a client");
+    assert!(matches!(client.status().await, Err(ClientError::Unreachable { .. })));
+}
