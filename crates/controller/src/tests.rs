@@ -105,6 +105,7 @@ impl Running {
             version: "test".to_owned(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
+        #[expect(clippy::disallowed_methods, reason = "a test looks at the controller from outside, while it runs")]
         let task = tokio::spawn(run(parts, async move {
             // A dropped sender is an end too.
             let _end = stopped.await;
