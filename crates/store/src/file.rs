@@ -6,7 +6,7 @@ use crate::reader::Rows;
 use crate::row::{Marks, RUN_ENDED, Row};
 use crate::schema;
 use crate::writer::Medium;
-use rusqlite::{Connection, OpenFlags, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Transaction};
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -23,6 +23,9 @@ pub(crate) struct FileMedium {
     epoch: u64,
     /// Whether our epoch is in the file. On a full disk it gets there with the first commit that works.
     is_claimed: bool,
+    /// Whether every frame in the log is known to be on the disk. After a sync that failed or was never waited for, they may be in
+    /// the kernel's cache only, marked clean: read back today, gone with the power, and all later ones behind them.
+    is_log_sound: bool,
     _lock: Lock,
 }
 
@@ -57,6 +60,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, Error> {
         connection: Some(rows.0),
         epoch,
         is_claimed: false,
+        is_log_sound: false,
         _lock: lock,
     };
     let failing = match medium.commit(&[]) {
@@ -64,23 +68,14 @@ pub(crate) fn open(path: &Path) -> Result<Opened, Error> {
         Err(e) if e.kind() == ErrorKind::Write => Some(e),
         Err(e) => return Err(e),
     };
-    Ok(Opened {
-        medium,
-        epoch,
-        last_seqs,
-        failing,
-    })
+    Ok(Opened { medium, epoch, last_seqs, failing })
 }
 
 fn identity_or_create(path: &Path) -> std::io::Result<(u64, u64)> {
     if !path.try_exists()? {
         let mut new = OpenOptions::new();
         // What runs where and when it stops is nobody else's business.
-        new.write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
+        new.write(true).create(true).truncate(false).mode(0o600).open(path)?;
     }
     identity(path)
 }
@@ -98,7 +93,10 @@ impl Medium for FileMedium {
         let outcome = self.try_commit(rows);
         match &outcome {
             Ok(()) => self.is_claimed = true,
-            Err(_) => self.connection = None,
+            Err(_) => {
+                self.connection = None;
+                self.is_log_sound = false;
+            }
         }
         outcome.map_err(|e| e.with("path", self.path.display()))
     }
@@ -108,19 +106,19 @@ impl FileMedium {
     fn try_commit(&mut self, rows: &[&Row]) -> Result<(), Error> {
         const OPERATION: &str = "write the journal";
         let failed = |e| Error::of_sqlite(ErrorKind::Write, OPERATION, e);
-        let found =
-            identity(&self.path).map_err(|e| Error::new(ErrorKind::Write, OPERATION).because(e))?;
+        let found = identity(&self.path).map_err(|e| Error::new(ErrorKind::Write, OPERATION).because(e))?;
         if found != self.identity {
-            return Err(Error::new(ErrorKind::Write, OPERATION)
-                .with("found", "another file in the journal's place"));
+            return Err(Error::new(ErrorKind::Write, OPERATION).with("found", "another file in the journal's place"));
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.reconnect()?,
         };
-        let change = connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(failed)?;
+        if !self.is_log_sound {
+            clear_log(&connection)?;
+            self.is_log_sound = true;
+        }
+        let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
         self.claim(&change)?;
         insert(&change, rows)?;
         change.commit().map_err(failed)?;
@@ -140,74 +138,89 @@ impl FileMedium {
         let failed = |e| Error::of_sqlite(ErrorKind::Write, "claim the journal", e);
         let holder = epoch_in(change).map_err(failed)?;
         if !self.is_claimed && holder + 1 == self.epoch {
-            change
-                .execute("UPDATE meta SET epoch = ?1", [integer(self.epoch)])
-                .map_err(failed)?;
+            change.execute("UPDATE meta SET epoch = ?1", [integer(self.epoch)]).map_err(failed)?;
             return Ok(());
         }
         if holder == self.epoch {
             return Ok(());
         }
         let ours = self.epoch;
-        Err(Error::new(
-            ErrorKind::StaleEpoch { ours, holder },
-            "write the journal",
-        ))
+        Err(Error::new(ErrorKind::StaleEpoch { ours, holder }, "write the journal"))
     }
+}
+
+/// Brings all of the log into the main file, syncs that, and begins the log anew. See `is_log_sound`.
+fn clear_log(connection: &Connection) -> Result<(), Error> {
+    const OPERATION: &str = "clear the journal's log";
+    let busy: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(|e| Error::of_sqlite(ErrorKind::Write, OPERATION, e))?;
+    if busy == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Write, OPERATION).with("found", "a reader that does not end"))
 }
 
 fn insert(change: &Transaction<'_>, rows: &[&Row]) -> Result<(), Error> {
     const OPERATION: &str = "write the journal";
     let failed = |e| Error::of_sqlite(ErrorKind::Write, OPERATION, e);
-    let mut last = change
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM record WHERE run = ?1")
-        .map_err(failed)?;
-    let mut put = change
-        .prepare_cached(
-            "INSERT INTO record (run, seq, incident, epoch, mono_ms, boot_id, wall, kind, version, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )
-        .map_err(failed)?;
+    let mut put = change.prepare_cached(INSERT).map_err(failed)?;
     let mut marks = Marks::default();
     let mut seqs: BTreeMap<u64, u64> = BTreeMap::new();
     for row in rows {
         let before = match seqs.get(&row.run) {
             Some(seq) => *seq,
-            None => last
-                .query_row([integer(row.run)], |found| natural(found, 0))
-                .map_err(failed)?,
+            None => last_seq(change, row.run).map_err(failed)?,
         };
-        // The queue saw to this; a file that says otherwise had another writer.
-        if row.seq != before + 1 {
+        // The queue saw to the order. A commit that failed may all the same be there; anything else is another writer's.
+        let is_there = row.seq <= before && is_same(change, row).map_err(failed)?;
+        if !is_there && row.seq != before + 1 {
             return Err(Error::new(ErrorKind::Refused, OPERATION)
                 .with("run", row.run)
                 .with("expected seq", before + 1)
                 .with("got", row.seq));
         }
-        seqs.insert(row.run, row.seq);
+        seqs.insert(row.run, before.max(row.seq));
         marks.raise(row.marks);
-        put.execute(params![
-            integer(row.run),
-            integer(row.seq),
-            integer(row.incident),
-            integer(row.epoch),
-            integer(row.mono_ms),
-            row.boot_id,
-            row.wall,
-            row.kind,
-            row.version,
-            row.body
-        ])
-        .map_err(failed)?;
+        if !is_there {
+            put.execute(columns_of(row)).map_err(failed)?;
+        }
     }
     if marks != Marks::default() {
-        let raise =
-            "UPDATE meta SET plan_last = max(plan_last, ?1), action_last = max(action_last, ?2)";
-        change
-            .execute(raise, [integer(marks.plan), integer(marks.action)])
-            .map_err(failed)?;
+        let raise = "UPDATE meta SET plan_last = max(plan_last, ?1), action_last = max(action_last, ?2)";
+        change.execute(raise, [integer(marks.plan), integer(marks.action)]).map_err(failed)?;
     }
     Ok(())
+}
+
+const INSERT: &str = "INSERT INTO record (run, seq, incident, epoch, mono_ms, boot_id, wall, kind, version, body)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+fn columns_of(row: &Row) -> impl rusqlite::Params {
+    (
+        integer(row.run),
+        integer(row.seq),
+        integer(row.incident),
+        integer(row.epoch),
+        integer(row.mono_ms),
+        &row.boot_id,
+        &row.wall,
+        &row.kind,
+        row.version,
+        &row.body,
+    )
+}
+
+fn last_seq(change: &Transaction<'_>, run: u64) -> rusqlite::Result<u64> {
+    let mut last = change.prepare_cached("SELECT coalesce(max(seq), 0) FROM record WHERE run = ?1")?;
+    last.query_row([integer(run)], |found| natural(found, 0))
+}
+
+fn is_same(change: &Transaction<'_>, row: &Row) -> rusqlite::Result<bool> {
+    let mut there = change.prepare_cached(&format!("{SELECT} WHERE run = ?1 AND seq = ?2"))?;
+    let found = there.query_row([integer(row.run), integer(row.seq)], row_of)?;
+    let is_same = found.body == row.body && found.epoch == row.epoch && found.mono_ms == row.mono_ms;
+    Ok(is_same && found.boot_id == row.boot_id && found.wall == row.wall)
 }
 
 fn integer(number: u64) -> i64 {
@@ -234,13 +247,8 @@ pub(crate) fn open_rows(path: &Path) -> Result<FileRows, Error> {
         Some(schema::FORMAT) => Ok(FileRows(connection)),
         Some(older) => Err(at(Error::new(ErrorKind::Open, OPERATION)
             .with("older format", older)
-            .with(
-                "wanted",
-                "a controller of this version has to open it first",
-            ))),
-        None => Err(at(
-            Error::new(ErrorKind::Open, OPERATION).with("found", "an empty file")
-        )),
+            .with("wanted", "a controller of this version has to open it first"))),
+        None => Err(at(Error::new(ErrorKind::Open, OPERATION).with("found", "an empty file"))),
     }
 }
 
@@ -275,8 +283,7 @@ fn row_of(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-const SELECT: &str =
-    "SELECT run, seq, incident, epoch, mono_ms, boot_id, wall, kind, version, body FROM record";
+const SELECT: &str = "SELECT run, seq, incident, epoch, mono_ms, boot_id, wall, kind, version, body FROM record";
 
 impl Rows for FileRows {
     fn rows(&self, run: u64, after: u64, limit: usize) -> Result<Vec<Row>, Error> {
@@ -290,8 +297,7 @@ impl Rows for FileRows {
     }
 
     fn end_of(&self, run: u64) -> Result<Option<Row>, Error> {
-        let sql =
-            format!("{SELECT} WHERE run = ?1 AND kind = '{RUN_ENDED}' ORDER BY seq DESC LIMIT 1");
+        let sql = format!("{SELECT} WHERE run = ?1 AND kind = '{RUN_ENDED}' ORDER BY seq DESC LIMIT 1");
         Ok(self.query(&sql, [integer(run)], row_of)?.pop())
     }
 
@@ -308,19 +314,12 @@ impl Rows for FileRows {
 
     fn marks(&self) -> Result<Marks, Error> {
         let sql = "SELECT plan_last, action_last FROM meta";
-        let found = self.query(sql, [], |row| {
-            Ok(Marks {
-                plan: natural(row, 0)?,
-                action: natural(row, 1)?,
-            })
-        })?;
+        let found = self.query(sql, [], |row| Ok(Marks { plan: natural(row, 0)?, action: natural(row, 1)? }))?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
     fn check(&self) -> Result<(), Error> {
-        let said = self.query("PRAGMA integrity_check(5)", [], |row| {
-            row.get::<_, String>(0)
-        })?;
+        let said = self.query("PRAGMA integrity_check(5)", [], |row| row.get::<_, String>(0))?;
         if said == ["ok"] {
             return Ok(());
         }

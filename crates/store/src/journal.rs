@@ -29,10 +29,7 @@ pub struct Journal {
 
 enum Disk {
     File(PathBuf),
-    Memory {
-        memory: Memory,
-        writer: Arc<Mutex<Writer>>,
-    },
+    Memory { memory: Memory, writer: Arc<Mutex<Writer>> },
 }
 
 impl fmt::Debug for Journal {
@@ -48,18 +45,14 @@ impl Journal {
     /// Opens the journal, makes it if there is none, takes a new epoch and starts the writer's thread.
     ///
     /// A disk that is full or fails does not keep an existing journal from opening, as it must be read in an outage: `Failed` is
-    /// reported at once and records wait. The lock on `<path>.lock` is held until the journal is dropped.
+    /// reported at once, records wait, and until it works [`Self::durable`] names what can be read. The lock on `<path>.lock` is held until the journal is dropped.
     ///
     /// # Errors
-    /// `Open`, `Held`, `NewerFormat`, `Corrupt`. In none of these cases was anything in the file changed.
+    /// `Open`, `Foreign`, `Held`, `NewerFormat`, `Corrupt`. In none of these cases was anything in the file changed.
     pub fn open(path: &Path, on_commit: OnCommit) -> Result<Self, Error> {
         let opened = file::open(path)?;
         let queue = Arc::new(Queue::new(opened.last_seqs));
-        let writer = Writer {
-            queue: Arc::clone(&queue),
-            medium: Box::new(opened.medium),
-            report: on_commit,
-        };
+        let writer = Writer { queue: Arc::clone(&queue), medium: Box::new(opened.medium), report: on_commit };
         let ending = Ending(Arc::clone(&queue));
         std::thread::Builder::new()
             .name("journal".to_owned())
@@ -72,11 +65,7 @@ impl Journal {
                 writer.run();
             })
             .map_err(|e| Error::new(ErrorKind::Open, "start the journal's thread").because(e))?;
-        Ok(Self {
-            epoch: opened.epoch,
-            queue,
-            disk: Disk::File(path.to_owned()),
-        })
+        Ok(Self { epoch: opened.epoch, queue, disk: Disk::File(path.to_owned()) })
     }
 
     /// Opens a journal on a disk in memory. Everything is done within the calls; there is no thread.
@@ -87,11 +76,7 @@ impl Journal {
         let epoch = medium.epoch;
         let last_seqs = memory.last_seqs().expect("memory is always readable");
         let queue = Arc::new(Queue::new(last_seqs));
-        let writer = Arc::new(Mutex::new(Writer {
-            queue: Arc::clone(&queue),
-            medium: Box::new(medium),
-            report: on_commit,
-        }));
+        let writer = Arc::new(Mutex::new(Writer { queue: Arc::clone(&queue), medium: Box::new(medium), report: on_commit }));
         // Weak: the disk outlives its journals and must not keep them.
         let resumed = Arc::downgrade(&writer);
         memory.on_resume(Arc::new(move || {
@@ -99,14 +84,7 @@ impl Journal {
                 write_all(&writer);
             }
         }));
-        Self {
-            epoch,
-            queue,
-            disk: Disk::Memory {
-                memory: memory.clone(),
-                writer,
-            },
-        }
+        Self { epoch, queue, disk: Disk::Memory { memory: memory.clone(), writer } }
     }
 
     /// This writer's fencing number: one more than the one before. Every record appended carries it.
@@ -139,9 +117,7 @@ impl Journal {
         }
         self.queue.admits(records.len())?;
         if let Some(other) = records.iter().find(|record| record.epoch != self.epoch) {
-            return Err(Error::new(ErrorKind::Refused, "append")
-                .with("our epoch", self.epoch)
-                .with("the record's", other.epoch));
+            return Err(Error::new(ErrorKind::Refused, "append").with("our epoch", self.epoch).with("the record's", other.epoch));
         }
         let rows: Result<Vec<Row>, Error> = records.iter().map(Row::encode).collect();
         self.queue.push(rows?)
@@ -173,14 +149,14 @@ impl Journal {
     /// Writes what waits and ends, waiting so long for the disk.
     ///
     /// # Errors
-    /// `Write`: so many records were not written and are lost with this process.
+    /// `Lost`: so many records were not written and are lost with this process.
     pub fn close(self, wait_max: Duration) -> Result<(), Error> {
         self.end(wait_max);
         let left = self.pending();
         if left.records == 0 {
             return Ok(());
         }
-        let lost = Error::new(ErrorKind::Write, "close the journal").with("lost", left.records);
+        let lost = Error::new(ErrorKind::Lost, "close the journal").with("lost", left.records);
         Err(match left.failing {
             Some(cause) => lost.because(cause),
             None => lost.with("disk", "did not answer in time"),

@@ -27,11 +27,7 @@ impl Lock {
     /// `Held` names the process that has it; `Open` where the file cannot be made.
     pub(crate) fn take(journal: &Path) -> Result<Self, Error> {
         let path = path_of(journal);
-        let failed = |e| {
-            Error::new(ErrorKind::Open, "lock the journal")
-                .with("file", path.display())
-                .because(e)
-        };
+        let failed = |e| Error::new(ErrorKind::Open, "lock the journal").with("file", path.display()).because(e);
         let mut writable = OpenOptions::new();
         writable.read(true).write(true).create(true).truncate(false);
         let opened = match writable.mode(0o600).open(&path) {
@@ -52,10 +48,7 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         // A full disk must not keep us from opening: the lock is what counts, not the note in it.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

@@ -40,10 +40,7 @@ struct Disk {
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let disk = self.lock();
-        f.debug_struct("Memory")
-            .field("records", &disk.rows.len())
-            .field("fault", &disk.fault)
-            .finish_non_exhaustive()
+        f.debug_struct("Memory").field("records", &disk.rows.len()).field("fault", &disk.fault).finish_non_exhaustive()
     }
 }
 
@@ -94,10 +91,7 @@ impl Memory {
     pub(crate) fn claim(&self) -> MemoryMedium {
         let mut disk = self.lock();
         disk.epoch += 1;
-        MemoryMedium {
-            memory: self.clone(),
-            epoch: disk.epoch,
-        }
+        MemoryMedium { memory: self.clone(), epoch: disk.epoch }
     }
 }
 
@@ -116,16 +110,11 @@ impl Medium for MemoryMedium {
         const OPERATION: &str = "write the journal";
         let mut disk = self.memory.lock();
         if disk.fault != Fault::None {
-            return Err(
-                Error::new(ErrorKind::Write, OPERATION).with("fault", "as told by the test")
-            );
+            return Err(Error::new(ErrorKind::Write, OPERATION).with("fault", "as told by the test"));
         }
         let (ours, holder) = (self.epoch, disk.epoch);
         if ours != holder {
-            return Err(Error::new(
-                ErrorKind::StaleEpoch { ours, holder },
-                OPERATION,
-            ));
+            return Err(Error::new(ErrorKind::StaleEpoch { ours, holder }, OPERATION));
         }
         for row in rows {
             disk.marks.raise(row.marks);
@@ -139,9 +128,7 @@ impl Medium for MemoryMedium {
 impl Rows for Memory {
     fn rows(&self, run: u64, after: u64, limit: usize) -> Result<Vec<Row>, Error> {
         let disk = self.lock();
-        let rows = disk
-            .rows
-            .range((run, after.saturating_add(1))..=(run, u64::MAX));
+        let rows = disk.rows.range((run, after.saturating_add(1))..=(run, u64::MAX));
         Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
     }
 

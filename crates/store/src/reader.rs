@@ -47,7 +47,8 @@ pub(crate) trait Rows: Send {
     fn check(&self) -> Result<(), Error>;
 }
 
-/// Reads a journal. Sees what is durable and nothing else; each call sees one consistent state.
+/// Reads a journal: whole appends, one consistent state for each call. After a commit that failed it may show records that are
+/// not yet reported durable; it never shows less than what was.
 pub struct Reader {
     rows: Box<dyn Rows>,
 }
@@ -66,7 +67,7 @@ impl Reader {
     /// Opens a journal file for reading only, also while a controller writes to it, as the user who owns it.
     ///
     /// # Errors
-    /// `Open`: no such file, no right, not a journal, or of an older format that no controller of this version has opened yet.
+    /// `Open`: no such file, no right, or of an older format that no controller of this version has opened yet. `Foreign`,
     /// `NewerFormat`, `Corrupt`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self::new(Box::new(file::open_rows(path)?)))
@@ -85,12 +86,13 @@ impl Reader {
     /// # Errors
     /// As [`Self::read_run`]; also `Corrupt` where one is missing.
     pub fn records_after(&self, run: RunId, seq: u64, limit: usize) -> Result<Vec<Record>, Error> {
+        let Some(first) = seq.checked_add(1) else {
+            return Ok(Vec::new());
+        };
         let rows = self.rows.rows(run.0, seq, limit)?;
-        for (row, expected) in rows.iter().zip(seq + 1..) {
+        for (row, expected) in rows.iter().zip(first..) {
             if row.seq != expected {
-                return Err(Error::new(ErrorKind::Corrupt, "read the journal")
-                    .with("run", run)
-                    .with("missing seq", expected));
+                return Err(Error::new(ErrorKind::Corrupt, "read the journal").with("run", run).with("missing seq", expected));
             }
         }
         rows.iter().map(Row::decode).collect()
@@ -122,13 +124,7 @@ impl Reader {
             Entry::RunEnded { end } => Some(RunEnded { at: record.at, end }),
             _ => None,
         });
-        Ok(Some(RunSummary {
-            run,
-            incident: first.incident,
-            opened: first.at,
-            ended,
-            records,
-        }))
+        Ok(Some(RunSummary { run, incident: first.incident, opened: first.at, ended, records }))
     }
 
     /// The latest run that has not ended: what a starting controller takes up again.
@@ -159,11 +155,7 @@ impl Reader {
     pub fn ids(&self) -> Result<Ids, Error> {
         let marks = self.rows.marks()?;
         let last = self.rows.last_seqs()?.into_keys().next_back();
-        Ok(Ids {
-            run_next: last.unwrap_or(0) + 1,
-            plan_next: marks.plan + 1,
-            action_next: marks.action + 1,
-        })
+        Ok(Ids { run_next: last.unwrap_or(0) + 1, plan_next: marks.plan + 1, action_next: marks.action + 1 })
     }
 
     /// Reads everything there is and counts it: for `check` and backups. Takes its time on a journal of years.

@@ -20,7 +20,6 @@ pub(crate) const KNOWN: &[(&str, u32)] = &[
     ("overran", 1),
     ("latched", 1),
     ("host-proven-off", 1),
-    ("autostart-paused", 1),
     ("journal-degraded", 1),
     ("noticed", 1),
     ("recovered", 1),
@@ -62,17 +61,13 @@ impl Marks {
 
     fn of(entry: &Entry) -> Self {
         match entry {
-            Entry::PlanCommitted { plan, .. } => Self {
-                plan: plan.id.0,
-                action: plan.actions.last_key_value().map_or(0, |(id, _)| id.0),
-            },
+            Entry::PlanCommitted { plan, .. } => {
+                Self { plan: plan.id.0, action: plan.actions.last_key_value().map_or(0, |(id, _)| id.0) }
+            }
             Entry::Intended { action, .. }
             | Entry::Accepted { action, .. }
             | Entry::Finished { action, .. }
-            | Entry::Overran { action, .. } => Self {
-                plan: 0,
-                action: action.0,
-            },
+            | Entry::Overran { action, .. } => Self { plan: 0, action: action.0 },
             _ => Self::default(),
         }
     }
@@ -84,20 +79,10 @@ impl Row {
     /// # Errors
     /// `Refused`: a number beyond 63 bits, or a kind this module was not told of.
     pub(crate) fn encode(record: &Record) -> Result<Self, Error> {
-        let refused = || {
-            Error::new(ErrorKind::Refused, "encode record")
-                .with("run", record.run)
-                .with("seq", record.seq)
-        };
+        let refused = || Error::new(ErrorKind::Refused, "encode record").with("run", record.run).with("seq", record.seq);
         let kind = record.entry.kind();
         let version = newest(kind).ok_or_else(|| refused().with("unknown kind", kind))?;
-        let numbers = [
-            record.run.0,
-            record.seq,
-            record.incident,
-            record.epoch,
-            record.at.mono.0,
-        ];
+        let numbers = [record.run.0, record.seq, record.incident, record.epoch, record.at.mono.0];
         if let Some(number) = numbers.into_iter().find(|n| i64::try_from(*n).is_err()) {
             return Err(refused().with("number beyond 63 bits", number));
         }
@@ -122,12 +107,7 @@ impl Row {
     /// # Errors
     /// `NewerFormat` for a version or kind beyond what is known, `Unreadable` for a body that makes no sense.
     pub(crate) fn decode(&self) -> Result<Record, Error> {
-        let error = |kind| {
-            Error::new(kind, "decode record")
-                .with("run", self.run)
-                .with("seq", self.seq)
-                .with("kind", &self.kind)
-        };
+        let error = |kind| Error::new(kind, "decode record").with("run", self.run).with("seq", self.seq).with("kind", &self.kind);
         let known = newest(&self.kind).unwrap_or(0);
         if self.version > known {
             let found = self.version;
@@ -146,10 +126,7 @@ impl Row {
             at: Now {
                 mono: Mono(self.mono_ms),
                 boot_id: BootId(self.boot_id.clone()),
-                wall: self
-                    .wall
-                    .parse()
-                    .map_err(|_| unreadable().with("wall clock", &self.wall))?,
+                wall: self.wall.parse().map_err(|_| unreadable().with("wall clock", &self.wall))?,
             },
             entry,
         })
@@ -157,8 +134,5 @@ impl Row {
 }
 
 fn newest(kind: &str) -> Option<u32> {
-    KNOWN
-        .iter()
-        .find(|(name, _)| *name == kind)
-        .map(|(_, version)| *version)
+    KNOWN.iter().find(|(name, _)| *name == kind).map(|(_, version)| *version)
 }

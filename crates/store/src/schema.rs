@@ -35,8 +35,7 @@ pub(crate) fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_WAIT_MAX)?;
     connection.pragma_update(None, "cache_size", -1024)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(rusqlite::Error::InvalidQuery);
     }
@@ -54,20 +53,17 @@ pub(crate) fn set_up_reader(connection: &Connection) -> rusqlite::Result<()> {
 /// The file's format: `None` for an empty file.
 ///
 /// # Errors
-/// `Open` for a database that is not ours, `NewerFormat`, `Corrupt`.
+/// `Foreign` for a database that is not ours, `NewerFormat`, `Corrupt`.
 pub(crate) fn format(connection: &Connection) -> Result<Option<u32>, Error> {
     let failed = |e| Error::of_sqlite(ErrorKind::Open, "read the journal's format", e);
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let found = number("user_version").map_err(failed)?;
     if number("application_id").map_err(failed)? != i64::from(APPLICATION_ID) {
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(failed)?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
         if tables == 0 && found == 0 {
             return Ok(None);
         }
-        return Err(Error::new(ErrorKind::Open, "read the journal's format")
-            .with("found", "another program's database"));
+        return Err(Error::new(ErrorKind::Foreign, "read the journal's format").with("found", "another program's database"));
     }
     match u32::try_from(found) {
         Ok(found) if (1..=FORMAT).contains(&found) => Ok(Some(found)),

@@ -115,11 +115,7 @@ impl Queue {
         state.admits(rows.len())?;
         let mut taken: BTreeMap<u64, u64> = BTreeMap::new();
         for row in &rows {
-            let last = taken
-                .get(&row.run)
-                .or_else(|| state.taken.get(&row.run))
-                .copied()
-                .unwrap_or(0);
+            let last = taken.get(&row.run).or_else(|| state.taken.get(&row.run)).copied().unwrap_or(0);
             if row.seq != last + 1 {
                 return Err(Error::new(ErrorKind::Refused, "append")
                     .with("run", row.run)
@@ -140,11 +136,7 @@ impl Queue {
         let state = self.lock();
         Pending {
             records: state.records,
-            oldest: state
-                .waiting
-                .front()
-                .and_then(|rows| rows.first())
-                .map(|row| Mono(row.mono_ms)),
+            oldest: state.waiting.front().and_then(|rows| rows.first()).map(|row| Mono(row.mono_ms)),
             failing: state.failing.clone(),
         }
     }
@@ -158,11 +150,7 @@ impl Queue {
         let mut state = self.lock();
         state.is_closing = true;
         self.wake.notify_all();
-        state = self
-            .done
-            .wait_timeout_while(state, wait_max, |state| !state.has_ended)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
+        state = self.done.wait_timeout_while(state, wait_max, |state| !state.has_ended).unwrap_or_else(PoisonError::into_inner).0;
         state.has_ended
     }
 
@@ -200,11 +188,7 @@ impl Queue {
 
     fn wait_to_retry(&self) {
         let state = self.lock();
-        drop(
-            self.wake
-                .wait_timeout_while(state, RETRY_PAUSE, |state| !state.is_closing)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        drop(self.wake.wait_timeout_while(state, RETRY_PAUSE, |state| !state.is_closing).unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -218,9 +202,7 @@ impl State {
             return Err(Error::new(ErrorKind::Closed, "append"));
         }
         if self.records + count > QUEUE_MAX {
-            return Err(Error::new(ErrorKind::Full, "append")
-                .with("waiting", self.records)
-                .with("refused", count));
+            return Err(Error::new(ErrorKind::Full, "append").with("waiting", self.records).with("refused", count));
         }
         Ok(())
     }
@@ -228,10 +210,7 @@ impl State {
 
 /// A failure after which this journal never writes again: going on could mix two writers' records.
 fn is_final(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StaleEpoch { .. } | ErrorKind::Refused | ErrorKind::NewerFormat { .. }
-    )
+    matches!(error.kind(), ErrorKind::StaleEpoch { .. } | ErrorKind::Refused | ErrorKind::NewerFormat { .. })
 }
 
 /// What became of one group.
@@ -283,13 +262,7 @@ impl Writer {
 
     fn succeeded(&self, appends: usize, rows: &[&Row]) {
         let mut last: BTreeMap<u64, u64> = rows.iter().map(|row| (row.run, row.seq)).collect();
-        let reports: Vec<Committed> = last
-            .iter()
-            .map(|(run, seq)| Committed::Durable {
-                run: RunId(*run),
-                seq: *seq,
-            })
-            .collect();
+        let reports: Vec<Committed> = last.iter().map(|(run, seq)| Committed::Durable { run: RunId(*run), seq: *seq }).collect();
         let mut state = self.queue.lock();
         state.waiting.drain(..appends);
         state.records -= rows.len();

@@ -1,0 +1,97 @@
+//! Journals that must stay readable for ever. `journals/vN.sql` is a journal of format N as text: its tables and one record of
+//! every kind. Never change one that was released; when the format or a record changes, add the next and keep this one.
+
+use crate::sample::{every_kind, reports};
+use expect_test::expect_file;
+use ridethrough_model::{Record, RunId};
+use ridethrough_store::{FORMAT, Journal, Reader};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The newest golden journal: what this program writes today.
+const NEWEST: u32 = 1;
+
+fn path_of(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journals").join(name)
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        other => panic!("no such values in a journal: {other:?}"),
+    }
+}
+
+/// The whole file as the statements that make it.
+fn dump(path: &Path) -> rusqlite::Result<String> {
+    let file = Connection::open(path)?;
+    let mut text = String::new();
+    for pragma in ["application_id", "user_version"] {
+        let number: i64 = file.pragma_query_value(None, pragma, |row| row.get(0))?;
+        writeln!(text, "PRAGMA {pragma} = {number};").expect("a string");
+    }
+    let mut schema = file.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    for sql in schema.query_map([], |row| row.get::<_, String>(0))? {
+        let words: Vec<String> = sql?.split_whitespace().map(str::to_owned).collect();
+        writeln!(text, "{};", words.join(" ")).expect("a string");
+    }
+    for table in ["meta", "record"] {
+        let mut select = file.prepare(&format!("SELECT * FROM {table}"))?;
+        let columns = select.column_count();
+        let rows = select.query_map([], |row| (0..columns).map(|i| row.get(i)).collect::<Result<Vec<Value>, _>>())?;
+        for row in rows {
+            let values: Vec<String> = row?.iter().map(literal).collect();
+            writeln!(text, "INSERT INTO {table} VALUES ({});", values.join(", ")).expect("a string");
+        }
+    }
+    Ok(text)
+}
+
+fn read_all(reader: &Reader) -> Vec<Record> {
+    let run = |run| reader.read_run(RunId(run)).unwrap_or_else(|e| panic!("{}", e.in_full()));
+    [run(0), run(1)].concat()
+}
+
+/// A changed record or table shows here first. Once the golden journal was released, do not update it: add the next.
+#[test]
+fn what_is_written_is_the_newest_golden_journal() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("journal.db");
+    let (on_commit, reports) = reports();
+    let journal = Journal::open(&path, on_commit).expect("open");
+    journal.append(every_kind(1)).expect("taken");
+    reports.durable(1, 1);
+    drop(journal);
+    assert_eq!(FORMAT, NEWEST, "a new format needs a golden journal of its own");
+    expect_file![path_of(&format!("v{NEWEST}.sql"))].assert_eq(&dump(&path).expect("readable"));
+}
+
+/// Each golden journal opens, is brought to today's format, and says the same facts as ever; then it can be continued.
+#[test]
+fn every_golden_journal_is_readable() {
+    for format in 1..=NEWEST {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("journal.db");
+        let sql = std::fs::read_to_string(path_of(&format!("v{format}.sql"))).expect("the golden journal");
+        Connection::open(&path).and_then(|file| file.execute_batch(&sql)).expect("made");
+        let (on_commit, reports) = reports();
+        let journal = Journal::open(&path, on_commit).unwrap_or_else(|e| panic!("v{format}: {}", e.in_full()));
+        let reader = journal.reader().expect("reader");
+        let found = read_all(&reader);
+        let mut facts = String::new();
+        for record in &found {
+            let line = serde_json::to_string(record).expect("a record");
+            writeln!(facts, "{line}").expect("a string");
+        }
+        expect_file![path_of(&format!("v{format}.read.jsonl"))].assert_eq(&facts);
+        assert_eq!(reader.check().expect("sound"), found.len() as u64);
+
+        let last = found.last().expect("not empty");
+        let next = Record { seq: last.seq + 1, epoch: journal.epoch(), ..last.clone() };
+        journal.append(vec![next]).expect("it continues");
+        reports.durable(1, last.seq + 1);
+    }
+}

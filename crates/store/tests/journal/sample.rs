@@ -1,0 +1,211 @@
+//! Records to write: small ones by number, and one of every kind there is.
+
+use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::plan::{Fate, Gate};
+use ridethrough_model::{
+    Action, ActionId, BootId, DomainId, Entry, Failure, FailureKind, Finding, HostId, Millis, Mono, Notice, Now, Op, Plan,
+    PlanCause, PlanId, PlanReport, PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName, TookEffect, UpsId, VmId, Why,
+};
+use ridethrough_store::{Committed, OnCommit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Longer than any of these tests takes on a busy machine; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+fn at(second: u64) -> Now {
+    let wall = jiff::Timestamp::new(1_767_225_600 + i64::try_from(second).expect("small"), 0);
+    Now { mono: Mono(second * 1000), boot_id: BootId("3f6c0c9e-boot".into()), wall: wall.expect("in range") }
+}
+
+/// A record that says nothing but its number.
+pub(crate) fn numbered(run: u64, seq: u64, epoch: u64) -> Record {
+    let notice = Notice { severity: Severity::Info, code: None, text: format!("record {seq} of run {run}") };
+    record(run, seq, epoch, Entry::Noticed { notice })
+}
+
+/// The records `first..=last` of a run.
+pub(crate) fn numbers(run: u64, first: u64, last: u64, epoch: u64) -> Vec<Record> {
+    (first..=last).map(|seq| numbered(run, seq, epoch)).collect()
+}
+
+pub(crate) fn record(run: u64, seq: u64, epoch: u64, entry: Entry) -> Record {
+    Record { run: RunId(run), seq, incident: run, epoch, at: at(100 * run + seq), entry }
+}
+
+/// What the journal reports, as a queue.
+pub(crate) struct Reports(Receiver<Committed>);
+
+pub(crate) fn reports() -> (OnCommit, Reports) {
+    let (tx, rx): (SyncSender<Committed>, _) = sync_channel(100_000);
+    let on_commit = Box::new(move |committed| {
+        // A test that has seen enough does not listen any more.
+        let _ = tx.send(committed);
+    });
+    (on_commit, Reports(rx))
+}
+
+impl Reports {
+    pub(crate) fn next(&self) -> Committed {
+        self.0.recv_timeout(PATIENCE).expect("the journal reports within a minute")
+    }
+
+    /// Waits until that record is durable. A failure on the way fails the test.
+    pub(crate) fn durable(&self, run: u64, seq: u64) {
+        loop {
+            match self.next() {
+                Committed::Durable { run: r, seq: s } if r.0 == run && s >= seq => return,
+                Committed::Durable { .. } => {}
+                Committed::Failed { error } => panic!("{}", error.in_full()),
+            }
+        }
+    }
+
+    pub(crate) fn so_far(&self) -> Vec<Committed> {
+        self.0.try_iter().collect()
+    }
+}
+
+fn plan() -> (Plan, PlanReport) {
+    let web = VmId::from("lab/4b1d");
+    let kvm1 = HostId::from("kvm1");
+    let action = |id, op, gates: &[Gate]| Action {
+        id: ActionId(id),
+        op,
+        tier: Some(TierName::new("critical")),
+        rank: Some(0),
+        upses: BTreeSet::from([UpsId::from("rack-a")]),
+        gates: gates.iter().cloned().collect(),
+        gates_hard: BTreeSet::from([Gate::HostReady(HostId::from("kvm3"))]),
+        not_before: Mono(160_000),
+        last_safe: Some(Mono(400_000)),
+        budget: Millis::from_secs(120),
+        attempts_max: 3,
+        observe_only: false,
+        why: Why { rule: "tier order".into(), text: "It is critical and fits kvm3.".into() },
+    };
+    let moved = action(7, Op::MoveVm { vm: web.clone(), from: kvm1.clone(), to: HostId::from("kvm3") }, &[]);
+    let off = action(
+        8,
+        Op::ShutDownHost { host: kvm1.clone() },
+        &[Gate::Done(ActionId(7)), Gate::HostEmpty(kvm1.clone()), Gate::LowerTiers { ups: UpsId::from("rack-a"), rank: 0 }],
+    );
+    let fate = Fate {
+        name: "web".into(),
+        tier: TierName::new("critical"),
+        fate: "moves to kvm3".into(),
+        reason: "kvm3 hangs on another UPS.".into(),
+        last_safe: Some(Mono(400_000)),
+    };
+    let plan = Plan {
+        id: PlanId(3),
+        parent: Some(PlanId(2)),
+        cause: PlanCause::FactsChanged("a host was lost".into()),
+        made_at: Mono(150_000),
+        deadlines: BTreeMap::from([(UpsId::from("rack-a"), Mono(500_000))]),
+        domains: BTreeSet::from([DomainId::from("rack-a")]),
+        emergency: false,
+        actions: [moved, off].map(|a| (a.id, a)).into(),
+    };
+    let report = PlanReport {
+        fates: BTreeMap::from([(web, fate)]),
+        host_deadlines: BTreeMap::from([(kvm1, Mono(450_000))]),
+        waiting: vec!["ride-through".into()],
+        findings: vec![Finding::warning("RT0101", "vm web", "Text.", "Remedy.")],
+        fits: true,
+    };
+    (plan, report)
+}
+
+fn home() -> Home {
+    Home { name: "web".into(), host: HostId::from("kvm1"), rank: 0, autostart: Some(true) }
+}
+
+/// One of each kind for run 0, then for run 1. Add a new kind here, in `row.rs`, and to the golden journal.
+pub(crate) fn every_kind(epoch: u64) -> Vec<Record> {
+    let site = site_entries().into_iter().map(|entry| (0, entry));
+    let run = run_entries().into_iter().map(|entry| (1, entry));
+    let mut seqs = [0_u64; 2];
+    site.chain(run)
+        .map(|(run, entry)| {
+            seqs[run] += 1;
+            record(run as u64, seqs[run], epoch, entry)
+        })
+        .collect()
+}
+
+fn site_entries() -> Vec<Entry> {
+    let (domain, ups, by) = (DomainId::from("rack-a"), UpsId::from("rack-a"), "alex".to_owned());
+    vec![
+        Entry::Armed { domain: domain.clone(), by: by.clone() },
+        Entry::Disarmed { domain, by: by.clone() },
+        Entry::MaintenanceBegun { ups: ups.clone(), duration: Millis::from_secs(7200), by },
+        Entry::MaintenanceEnded { ups, reason: "its time was over".into() },
+    ]
+}
+
+fn run_entries() -> Vec<Entry> {
+    let (vm, host, action, attempt) = (VmId::from("lab/4b1d"), HostId::from("kvm1"), ActionId(7), 1);
+    let (plan, report) = plan();
+    let op = plan.actions[&action].op.clone();
+    vec![
+        Entry::IncidentOpened {
+            homes: BTreeMap::from([(vm.clone(), home())]),
+            loads: BTreeMap::from([(UpsId::from("rack-a"), Ppm(400_000))]),
+        },
+        Entry::PowerChanged {
+            event: PowerEvent::MainsLost { ups: UpsId::from("rack-a"), runtime: Some(Millis::from_secs(900)) },
+        },
+        Entry::HomeAdded { vm: vm.clone(), home: home() },
+        Entry::PlanCommitted { plan: Box::new(plan), report: Box::new(report) },
+        Entry::Intended { action, attempt, op },
+        Entry::Accepted { action, attempt, task: TaskRef("job-9".into()) },
+        Entry::Finished {
+            action,
+            attempt,
+            outcome: Outcome::Failed(Failure {
+                kind: FailureKind::Unreachable,
+                took_effect: TookEffect::Possible,
+                message: "kvm3 did not answer".into(),
+            }),
+        },
+        Entry::Overran { action, budget: Millis::from_secs(120) },
+        Entry::Latched { host: host.clone(), reason: "its shutdown has begun".into() },
+        Entry::HostProvenOff { host, proof: "its BMC says off".into(), vms: vec![vm] },
+        Entry::JournalDegraded { reason: "no answer for 2s".into() },
+        Entry::Noticed {
+            notice: Notice {
+                severity: Severity::Alarm,
+                code: Some("RT0306".into()),
+                text: "The journal's disk does not answer.".into(),
+            },
+        },
+        Entry::Recovered { ambiguous: vec![action] },
+        Entry::RunEnded { end: RunEnd::ReturnedIncomplete(vec!["web".into()]) },
+    ]
+}
+
+/// Fails to compile when a kind is added: then [`every_kind`] needs it too. Returns how many there are.
+pub(crate) fn kinds_known(entry: &Entry) -> usize {
+    match entry {
+        Entry::Armed { .. }
+        | Entry::Disarmed { .. }
+        | Entry::MaintenanceBegun { .. }
+        | Entry::MaintenanceEnded { .. }
+        | Entry::PowerChanged { .. }
+        | Entry::IncidentOpened { .. }
+        | Entry::HomeAdded { .. }
+        | Entry::PlanCommitted { .. }
+        | Entry::Intended { .. }
+        | Entry::Accepted { .. }
+        | Entry::Finished { .. }
+        | Entry::Overran { .. }
+        | Entry::Latched { .. }
+        | Entry::HostProvenOff { .. }
+        | Entry::JournalDegraded { .. }
+        | Entry::Noticed { .. }
+        | Entry::Recovered { .. }
+        | Entry::RunEnded { .. } => 18,
+    }
+}
