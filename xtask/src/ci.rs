@@ -17,7 +17,7 @@ mod summary;
 mod watch;
 
 /// Relative to the workspace root, whatever the target directory is. Tests append to it.
-const SKIPPED: &str = "target/skipped.txt";
+pub(crate) const SKIPPED: &str = "target/skipped.txt";
 
 const LAB: &str = "ridethrough-lab";
 
@@ -73,6 +73,8 @@ impl Part {
 #[derive(Debug)]
 struct Outcome {
     name: &'static str,
+    /// Whether the part is there to run tests, and so must have run some.
+    runs_tests: bool,
     is_ok: bool,
     took: Duration,
     counts: Counts,
@@ -93,12 +95,12 @@ pub(crate) fn command(root: &Path, names: &[String]) -> Result<bool> {
         let started = Instant::now();
         let (is_ok, counts) = match part.cargo_args() {
             None => (tidy::command(root)?, Counts::default()),
-            Some(args) => run_cargo(root, args, part.time_max(), is_ci)?,
+            Some(args) => run_cargo(root, args, &[], is_ci.then_some(part.time_max()))?,
         };
         let took = started.elapsed();
         let verdict = if is_ok { "ok" } else { "FAILED" };
         println!("=== {} {verdict} in {:.1} s", part.name(), took.as_secs_f64());
-        outcomes.push(Outcome { name: part.name(), is_ok, took, counts });
+        outcomes.push(Outcome { name: part.name(), runs_tests: matches!(part, Part::Test | Part::Lab), is_ok, took, counts });
     }
     let text = if runs_tests && skipped.exists() {
         std::fs::read_to_string(&skipped).context("cannot read the list of skipped tests")?
@@ -124,7 +126,12 @@ fn chosen(names: &[String]) -> Result<Vec<Part>> {
 }
 
 /// Runs cargo with its output shown as it comes, and counts the tests in it.
-fn run_cargo(root: &Path, args: &[&str], time_max: Duration, is_ci: bool) -> Result<(bool, Counts)> {
+pub(crate) fn run_cargo(
+    root: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    time_max: Option<Duration>,
+) -> Result<(bool, Counts)> {
     println!("cargo {}", args.join(" "));
     let mut command = Command::new(crate::cargo());
     command.args(args).current_dir(root).stdout(Stdio::piped());
@@ -134,18 +141,18 @@ fn run_cargo(root: &Path, args: &[&str], time_max: Duration, is_ci: bool) -> Res
             command.env_remove(name);
         }
     }
-    let mut child = watch::spawn(&mut command, is_ci.then_some(time_max))?;
-    let counts = show(child.output().context("the output of cargo was not piped")?)?;
+    command.envs(variables.iter().copied());
+    let mut child = watch::spawn(&mut command, time_max)?;
+    let counts = show(child.output().context("the output of cargo was not piped")?, &mut std::io::stdout())?;
     let is_ok = child.wait()?;
     Ok((is_ok, counts))
 }
 
 /// Passes on bytes, not lines: a test that hangs has then at least printed its name.
-fn show(mut output: impl Read) -> Result<Counts> {
+fn show(mut output: impl Read, screen: &mut impl Write) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut line = Vec::new();
     let mut chunk = [0; 4096];
-    let mut screen = std::io::stdout();
     loop {
         let length = output.read(&mut chunk).context("cannot read what cargo prints")?;
         if length == 0 {
@@ -183,7 +190,10 @@ mod tests {
     #[test]
     fn tests_are_counted_from_output_in_any_chunks() {
         let text = "test a ... ok\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n";
-        let counts = show(text.as_bytes()).expect("it can be read");
+        // Not to the real screen: the run that tests us would count the line again.
+        let mut screen = Vec::new();
+        let counts = show(text.as_bytes(), &mut screen).expect("it can be read");
+        assert_eq!(screen, text.as_bytes());
         assert_eq!(counts, Counts { passed: 2, failed: 0, ignored: 0 });
     }
 

@@ -1,11 +1,14 @@
 //! The long campaigns, too long for every change: many seeds in the simulator, the lab stories with ten seeds in a row.
 //!
-//! The numbers reach the tests through the environment; `docs/testing.md` says what each means.
+//! The numbers reach the tests through the environment; `docs/testing.md` says what each means. A campaign in which no test ran,
+//! or one was skipped, has not passed.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
+
+use crate::ci;
+use crate::count::{self, Counts, Skip};
 
 const SIM_SEEDS: &str = "200000";
 const LAB_RUNS: u64 = 10;
@@ -13,13 +16,15 @@ const LAB_RUNS: u64 = 10;
 /// Goes on after a failure, so that one night shows all seeds that fail; true when none did.
 pub(crate) fn command(root: &Path) -> Result<bool> {
     println!("=== simulator, {SIM_SEEDS} seeds");
-    let mut is_ok = run(root, &["test", "-p", "ridethrough-sim", "--", "--nocapture"], ("RIDETHROUGH_SEEDS", SIM_SEEDS))?;
-    is_ok &= run(root, &["build", "-p", "ridethrough-cli"], ("RIDETHROUGH_SEEDS", SIM_SEEDS))?;
+    let args = ["test", "-p", "ridethrough-sim", "--", "--nocapture"];
+    let mut is_ok = campaign(root, &args, ("RIDETHROUGH_SEEDS", SIM_SEEDS))?;
+    let (is_built, _) = ci::run_cargo(root, &["build", "-p", "ridethrough-cli"], &[], None)?;
+    is_ok &= is_built;
     let mut failed = Vec::new();
     for seed in 1..=LAB_RUNS {
         println!("=== lab, seed {seed} of {LAB_RUNS}");
         let args = ["test", "-p", "ridethrough-lab", "--", "--test-threads=1", "--nocapture"];
-        if !run(root, &args, ("RIDETHROUGH_SEED", &seed.to_string()))? {
+        if !campaign(root, &args, ("RIDETHROUGH_SEED", &seed.to_string()))? {
             failed.push(seed);
         }
     }
@@ -30,12 +35,40 @@ pub(crate) fn command(root: &Path) -> Result<bool> {
     Ok(is_ok && failed.is_empty())
 }
 
-fn run(root: &Path, args: &[&str], (name, value): (&str, &str)) -> Result<bool> {
-    let status = Command::new(crate::cargo())
-        .args(args)
-        .env(name, value)
-        .current_dir(root)
-        .status()
-        .context("cargo could not be started")?;
-    Ok(status.success())
+fn campaign(root: &Path, args: &[&str], variable: (&str, &str)) -> Result<bool> {
+    let skipped = root.join(ci::SKIPPED);
+    if skipped.exists() {
+        std::fs::remove_file(&skipped).context("cannot clear the list of skipped tests")?;
+    }
+    let (is_ok, counts) = ci::run_cargo(root, args, &[variable], None)?;
+    let text = if skipped.exists() {
+        std::fs::read_to_string(&skipped).context("cannot read the list of skipped tests")?
+    } else {
+        String::new()
+    };
+    let skips = count::skips(&text);
+    for skip in &skips {
+        println!("SKIPPED {}", skip.line);
+    }
+    Ok(has_passed(is_ok, counts, &skips))
+}
+
+fn has_passed(is_ok: bool, counts: Counts, skips: &[Skip]) -> bool {
+    let is_whole = counts.ignored == 0 && skips.iter().all(|skip| skip.is_shared);
+    is_ok && counts.failed == 0 && counts.passed > skips.len() as u64 && is_whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_that_ran_nothing_or_skipped_has_not_passed() {
+        let ran = Counts { passed: 3, failed: 0, ignored: 0 };
+        assert!(has_passed(true, ran, &[]));
+        assert!(has_passed(true, ran, &count::skips("shared: a: no corpora")));
+        assert!(!has_passed(true, Counts::default(), &[]));
+        assert!(!has_passed(true, ran, &count::skips("lab::a: no root")));
+        assert!(!has_passed(false, ran, &[]));
+    }
 }

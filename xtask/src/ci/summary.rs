@@ -39,11 +39,13 @@ pub(super) fn of(outcomes: &[Outcome], skips: &[Skip], runs_tests: bool, is_ci: 
         line(&mut text, "CI=true: a skipped test is a failure, but for the material in the shared folder");
         faults += 1;
     }
-    let passed = counts.passed.saturating_sub(skips.len() as u64);
-    if runs_tests && passed == 0 {
-        line(&mut text, "no test passed: that is a failure");
-        faults += 1;
+    for outcome in outcomes.iter().filter(|outcome| outcome.runs_tests && outcome.is_ok) {
+        if outcome.counts.passed == 0 {
+            line(&mut text, &format!("{}: no test ran, that is a failure", outcome.name));
+            faults += 1;
+        }
     }
+    let passed = counts.passed.saturating_sub(skips.len() as u64);
     let failed = counts.failed + faults;
     if runs_tests {
         line(&mut text, &format!("{passed} passed, {failed} failed, {skipped} skipped"));
@@ -64,7 +66,7 @@ mod tests {
 
     fn outcome(name: &'static str, is_ok: bool, passed: u64, failed: u64) -> Outcome {
         let counts = Counts { passed, failed, ignored: 0 };
-        Outcome { name, is_ok, took: Duration::from_millis(1500), counts }
+        Outcome { name, runs_tests: name != "fmt", is_ok, took: Duration::from_millis(1500), counts }
     }
 
     fn last_line(summary: &Summary) -> &str {
@@ -118,8 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_tests_in_which_none_passed_is_a_failure() {
-        assert!(!of(&[outcome("test", true, 0, 0)], &[], true, false).is_ok);
+    fn a_part_that_ran_no_test_is_a_failure_also_beside_one_that_did() {
+        let parts = [outcome("test", true, 9, 0), outcome("lab", true, 0, 0)];
+        let summary = of(&parts, &[], true, false);
+        assert!(!summary.is_ok);
+        assert!(summary.text.contains("lab: no test ran"), "{}", summary.text);
+        assert_eq!(last_line(&summary), "9 passed, 1 failed, 0 skipped");
         assert!(of(&[outcome("fmt", true, 0, 0)], &[], false, false).is_ok);
     }
 }
