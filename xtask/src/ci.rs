@@ -93,10 +93,15 @@ pub(crate) fn command(root: &Path, names: &[String]) -> Result<bool> {
     for part in parts {
         println!("\n=== {}", part.name());
         let started = Instant::now();
-        let (is_ok, counts) = match part.cargo_args() {
-            None => (tidy::command(root)?, Counts::default()),
-            Some(args) => run_cargo(root, args, &[], is_ci.then_some(part.time_max()))?,
+        let ran = match part.cargo_args() {
+            None => tidy::command(root).map(|is_ok| (is_ok, Counts::default())),
+            Some(args) => run_cargo(root, args, &[], is_ci.then_some(part.time_max())),
         };
+        // Also a part that could not run must not keep the others from running.
+        let (is_ok, counts) = ran.unwrap_or_else(|error| {
+            println!("{}: {error:#}", part.name());
+            (false, Counts::default())
+        });
         let took = started.elapsed();
         let verdict = if is_ok { "ok" } else { "FAILED" };
         println!("=== {} {verdict} in {:.1} s", part.name(), took.as_secs_f64());
