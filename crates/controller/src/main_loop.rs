@@ -24,6 +24,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 /// How often the site looks at the time.
 const TICK: Duration = Duration::from_secs(1);
 
+/// The log's name for what the voice says too, so that whoever reads both can leave it out.
+const NOTICES: &str = "ridethrough::notice";
+
 /// The loop's state.
 pub(crate) struct Loop {
     pub(crate) site: Site,
@@ -167,9 +170,9 @@ impl Loop {
     fn notify(&self, notice: Notice) {
         let code = notice.code.as_deref().unwrap_or("");
         match notice.severity {
-            Severity::Info => tracing::info!(code, text = notice.text, "notice"),
-            Severity::Warning => tracing::warn!(code, text = notice.text, "notice"),
-            Severity::Alarm => tracing::error!(code, text = notice.text, "notice"),
+            Severity::Info => tracing::info!(target: NOTICES, code, text = notice.text, "notice"),
+            Severity::Warning => tracing::warn!(target: NOTICES, code, text = notice.text, "notice"),
+            Severity::Alarm => tracing::error!(target: NOTICES, code, text = notice.text, "notice"),
         }
         self.say(self.clock.now().wall, notice.severity, notice.text, None, notice.code);
     }

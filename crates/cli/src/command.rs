@@ -1,0 +1,41 @@
+//! The commands that speak to a running controller, and `serve` itself. Each file: what is asked, how it looks.
+
+pub(crate) mod arm;
+pub(crate) mod connect;
+pub(crate) mod events;
+pub(crate) mod maintenance;
+pub(crate) mod plan;
+pub(crate) mod runs;
+pub(crate) mod serve;
+pub(crate) mod status;
+
+use crate::output::{Style, Tone};
+use ridethrough_api::Finding;
+
+/// Findings, worst first, each with what to do.
+fn findings_text(style: &Style, findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let tone = level_tone(&finding.level);
+        let head = format!("{} {}", style.paint(tone, &finding.level), finding.code);
+        let body = format!("{}: {}", finding.subject, finding.message);
+        text.push_str(&format!("  {head}\n"));
+        text.push_str(&style.paragraph(4, &crate::output::printable(&body)));
+        text.push_str(&style.paragraph(4, &format!("-> {}", finding.remedy)));
+    }
+    text
+}
+
+fn level_tone(level: &str) -> Tone {
+    match level {
+        "error" | "alarm" => Tone::Bad,
+        "warning" => Tone::Warn,
+        _ => Tone::Plain,
+    }
+}
+
+/// A value as pretty JSON.
+fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("the API's types always serialise");
+    format!("{text}\n")
+}
