@@ -172,7 +172,8 @@ mod tests {
               2     +1m 05s    +6m 40s  (shut down host kvm1)    batch  it is empty
 
               Steps in (brackets) are only said: their domain is not armed.
-        "#]].assert_eq(&text(&Style::plain(80, "2025-01-01T12:00:00Z"), &answer));
+        "#]]
+        .assert_eq(&text(&Style::plain(80, "2025-01-01T12:00:00Z"), &answer));
     }
 
     #[test]

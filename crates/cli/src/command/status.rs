@@ -173,9 +173,8 @@ mod tests {
     use super::*;
     use expect_test::expect;
 
-    #[test]
-    fn an_outage_reads_well_on_a_hundred_columns() {
-        let ups = Ups {
+    fn ups() -> Ups {
+        Ups {
             name: "rack-a".to_owned(),
             state: "on-battery".to_owned(),
             state_words: "on battery".to_owned(),
@@ -188,8 +187,11 @@ mod tests {
             empty_in_s: Some(637),
             silent_because: None,
             maintenance_left_s: None,
-        };
-        let domain = Domain {
+        }
+    }
+
+    fn domain() -> Domain {
+        Domain {
             name: "rack-a".to_owned(),
             mode: "armed".to_owned(),
             phase: "on-battery".to_owned(),
@@ -197,15 +199,21 @@ mod tests {
             on_battery_for_s: Some(22),
             must_act_in_s: Some(245),
             does_standing_plan_fit: Some(true),
-        };
-        let host = Host {
+        }
+    }
+
+    fn host() -> Host {
+        Host {
             name: "kvm1".to_owned(),
             state: "on".to_owned(),
             is_connected: Some(true),
             power_ends_in_s: Some(637),
             power: "on battery (rack-a)".to_owned(),
-        };
-        let vm = Vm {
+        }
+    }
+
+    fn vm() -> Vm {
+        Vm {
             id: "lab/1".to_owned(),
             name: "db".to_owned(),
             host: "kvm1".to_owned(),
@@ -214,17 +222,21 @@ mod tests {
             fate: Some("moves to kvm2".to_owned()),
             reason: None,
             last_safe_in_s: None,
-        };
+        }
+    }
+
+    #[test]
+    fn an_outage_reads_well_on_a_hundred_columns() {
         let status = Status {
             version: "0.1.0".to_owned(),
             at: "2025-01-01T12:00:00Z".to_owned(),
             up_s: 7980,
             is_at_risk: true,
             is_journal_degraded: false,
-            upses: vec![ups],
-            domains: vec![domain],
-            hosts: vec![host],
-            vms: vec![vm],
+            upses: vec![ups()],
+            domains: vec![domain()],
+            hosts: vec![host()],
+            vms: vec![vm()],
             run: None,
             findings: Vec::new(),
         };
@@ -247,6 +259,7 @@ mod tests {
             VMs
               VM  HOST  TIER      STATE    IN AN OUTAGE
               db  kvm1  critical  running  moves to kvm2
-        "#]].assert_eq(&text(&Style::plain(100, "2025-01-01T12:00:00Z"), &status, false));
+        "#]]
+        .assert_eq(&text(&Style::plain(100, "2025-01-01T12:00:00Z"), &status, false));
     }
 }

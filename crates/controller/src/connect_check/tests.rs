@@ -1,3 +1,5 @@
+//! What `check --connect` finds in a small site with one thing wrong at a time.
+
 use super::*;
 use crate::tests::fakes::World;
 use crate::tests::{config, endpoints, one_rack};

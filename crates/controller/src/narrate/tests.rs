@@ -1,3 +1,5 @@
+//! What records look like as sentences.
+
 use super::*;
 use expect_test::{Expect, expect};
 use ridethrough_model::entry::Home;

@@ -1,3 +1,5 @@
+//! Order, limits and replies of requests, against the fake platform.
+
 use super::*;
 use crate::tests::fakes::{Lab, PLATFORM, World};
 use crate::tests::virtual_clock;
