@@ -234,13 +234,14 @@ mod tests {
         table.row([plain("räck-a"), plain("87%"), plain(""), plain("on battery since the mains failed, a while ago now")]);
         table.row([plain("b\x1b[31m"), plain("100%"), plain(""), plain("fine")]);
         expect![[r#"
+            |
               UPS     CHARGE  WHY
               räck-a     87%  on battery since the
                               mains failed, a while
                               ago now
               b?[31m    100%  fine
         "#]]
-        .assert_eq(&table.show(&Style::plain(40, "2025-01-01T12:00:00Z")));
+        .assert_eq(&format!("|\n{}", table.show(&Style::plain(40, "2025-01-01T12:00:00Z"))));
     }
 
     #[test]
