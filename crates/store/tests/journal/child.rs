@@ -7,6 +7,7 @@
 use crate::sample::{PATIENCE, numbers};
 use ridethrough_model::RunId;
 use ridethrough_store::{Committed, Journal, Reader};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -124,6 +125,7 @@ pub(crate) struct Child {
     process: Process,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    unheard: VecDeque<String>,
 }
 
 impl Child {
@@ -148,7 +150,7 @@ impl Child {
                 }
             }
         });
-        Self { process, input, lines }
+        Self { process, input, lines, unheard: VecDeque::new() }
     }
 
     pub(crate) fn tell(&mut self, command: &str) {
@@ -156,36 +158,42 @@ impl Child {
         writeln!(input, "{command}").expect("the child listens");
     }
 
-    /// The rest of the next line that starts with `word`; lines of other kinds before it are passed over.
-    pub(crate) fn hear(&self, word: &str) -> String {
-        let mut passed = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.split(' ').next() == Some(word) => return line[word.len()..].trim().to_owned(),
-                Ok(line) => passed.push(line),
-                Err(e) => panic!("no `{word}` from the child ({e}); it said {passed:?}"),
-            }
+    /// The rest of the next line that starts with `word`. Lines of other kinds before it can still be heard: the order of a report
+    /// and of an answer is chance.
+    pub(crate) fn hear(&mut self, word: &str) -> String {
+        let is_it = |line: &String| line.split(' ').next() == Some(word);
+        while !self.unheard.iter().any(is_it) {
+            self.listen(word);
+        }
+        let found = self.unheard.iter().position(is_it).and_then(|at| self.unheard.remove(at));
+        found.map(|line| line[word.len()..].trim().to_owned()).expect("it was there")
+    }
+
+    fn listen(&mut self, wanted: &str) {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => self.unheard.push_back(line),
+            Err(e) => panic!("no `{wanted}` from the child ({e}); unheard: {:?}", self.unheard),
         }
     }
 
-    pub(crate) fn hear_number(&self, word: &str) -> u64 {
+    pub(crate) fn hear_number(&mut self, word: &str) -> u64 {
         let rest = self.hear(word);
         let first = rest.split(' ').next().unwrap_or_default();
         first.parse().unwrap_or_else(|_| panic!("{word} {rest}"))
     }
 
-    /// All lines up to and including that one.
-    pub(crate) fn lines_until(&self, last: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        while lines.last().is_none_or(|line| line != last) {
-            let heard = self.lines.recv_timeout(PATIENCE);
-            lines.push(heard.unwrap_or_else(|e| panic!("no `{last}` from the child ({e}); it said {lines:?}")));
+    /// All reports up to and including that one, without the answers to commands.
+    pub(crate) fn reports_until(&mut self, last: &str) -> Vec<String> {
+        while !self.unheard.iter().any(|line| line == last) {
+            self.listen(last);
         }
-        lines
+        let mut reports: Vec<String> = self.unheard.drain(..).collect();
+        reports.retain(|line| line.starts_with("durable ") || line.starts_with("failed "));
+        reports
     }
 
     /// Waits until that record is durable.
-    pub(crate) fn hear_durable(&self, seq: u64) {
+    pub(crate) fn hear_durable(&mut self, seq: u64) {
         while self.hear_number("durable") < seq {}
     }
 
@@ -193,7 +201,7 @@ impl Child {
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.process.kill().expect("it runs");
         self.process.wait().expect("it is ours");
-        self.lines.iter().collect()
+        self.unheard.drain(..).chain(self.lines.iter()).collect()
     }
 
     /// Closes its input and waits for it to end by itself.

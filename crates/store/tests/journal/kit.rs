@@ -344,6 +344,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     /// Whatever the disk does and whenever the controller dies: what was reported durable is there, in order, and nothing that
     /// was not appended; an append is there whole or not at all.
     #[test]
