@@ -129,3 +129,32 @@ pub struct Finding {
     /// What to do about it.
     pub remedy: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    /// Scripts read these names: a change here is a change for them.
+    #[test]
+    fn the_names_of_the_json_are_stable_and_what_is_not_known_is_null() {
+        let ups = Ups {
+            name: "rack-a".to_owned(),
+            state: "on-battery".to_owned(),
+            state_words: "on battery".to_owned(),
+            status: Some("OB".to_owned()),
+            battery_charge_percent: Some(86.5),
+            runtime_s: None,
+            load_percent: None,
+            realpower_w: Some(480),
+            age_s: Some(1),
+            empty_in_s: Some(600),
+            silent_because: None,
+            maintenance_left_s: None,
+        };
+        let text = serde_json::to_string(&ups).expect("it serialises");
+        expect![[r#"{"name":"rack-a","state":"on-battery","state_words":"on battery","status":"OB","battery_charge_percent":86.5,"runtime_s":null,"load_percent":null,"realpower_w":480,"age_s":1,"empty_in_s":600,"silent_because":null,"maintenance_left_s":null}"#]].assert_eq(&text);
+        let newer = text.replacen('{', "{\"a_field_of_a_later_version\":1,", 1);
+        assert_eq!(serde_json::from_str::<Ups>(&newer).expect("unknown fields are skipped"), ups);
+    }
+}

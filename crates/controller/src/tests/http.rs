@@ -122,3 +122,38 @@ async fn nobody_there_is_told_apart_from_a_refusal() {
     let client = Client::new(&url, TOKEN).expect("a client");
     assert!(matches!(client.status().await, Err(ClientError::Unreachable { .. })));
 }
+
+/// One raw request; the answer's status line and body.
+async fn raw(url: &str, head: &str, body: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.expect("it listens");
+    let request = format!("{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn odd_requests_get_an_answer_with_code_and_remedy() {
+    let (running, url) = serve(&one_rack()).await;
+    let auth = format!("authorization: Bearer {TOKEN}");
+    let json = "content-type: application/json";
+    let large = format!("{{\"by\": \"{}\"}}", "x".repeat(20_000));
+    for (request, body, status, code) in [
+        (format!("GET /nowhere HTTP/1.1\r\n{auth}"), "", "404", code::NOT_FOUND),
+        (format!("DELETE /api/v1/status HTTP/1.1\r\n{auth}"), "", "400", code::MALFORMED),
+        (format!("POST /api/v1/domains/rack-a/arm HTTP/1.1\r\n{auth}\r\n{json}"), "{", "400", code::MALFORMED),
+        (format!("POST /api/v1/domains/rack-a/arm HTTP/1.1\r\n{auth}\r\n{json}"), &large, "400", code::MALFORMED),
+        (format!("GET /api/v1/plan?if=host=a HTTP/1.1\r\n{auth}"), "", "400", code::MALFORMED),
+        (format!("GET /api/v1/events?limit=many HTTP/1.1\r\n{auth}"), "", "400", code::MALFORMED),
+        ("GET /nowhere HTTP/1.1".to_owned(), "", "401", code::UNAUTHORIZED),
+    ] {
+        let (line, body) = raw(&url, &request, body).await;
+        assert!(line.contains(status), "{request}: {line}");
+        let error: ridethrough_api::ApiError = serde_json::from_str(&body).expect("an error of ours");
+        assert!(error.code == code && !error.remedy.is_empty(), "{request}: {error:?}");
+    }
+    running.end().await;
+}
