@@ -257,3 +257,25 @@ fn a_journal_that_cannot_be_written_at_its_end_says_how_many_records_are_lost() 
     let error = journal.close(crate::sample::PATIENCE).expect_err("five are lost");
     expect!["RT0308 close the journal: records were not written before the end (lost 5): RT0305 write the journal: the journal cannot be written (path DIR/journal.db): No such file or directory (os error 2). Look into the controller's log for what happened; the journal does not have it."].assert_eq(&place.told(&error));
 }
+
+#[test]
+fn a_tool_that_reads_for_long_delays_a_starting_controller_and_no_more() {
+    let place = Place::with_records(2);
+    let (first, first_reports) = open(&place.path());
+    first.append(numbers(1, 3, 3, first.epoch())).expect("taken");
+    first_reports.durable(1, 3);
+    let tool = Connection::open(place.path()).expect("open");
+    tool.execute_batch("BEGIN; SELECT count(*) FROM record;").expect("reading");
+    // A controller that runs does not care.
+    first.append(numbers(1, 4, 4, first.epoch())).expect("taken");
+    first_reports.durable(1, 4);
+    drop(first);
+    let (second, second_reports) = open(&place.path());
+    match second_reports.next() {
+        Committed::Failed { error } => assert!(error.to_string().contains("a reader that does not end"), "{error}"),
+        other => panic!("nothing was appended yet: {other:?}"),
+    }
+    second.append(numbers(1, 5, 5, second.epoch())).expect("taken");
+    tool.execute_batch("COMMIT").expect("done reading");
+    second_reports.durable(1, 5);
+}
