@@ -1,1 +1,28 @@
-//! The test lab: namespaces, libvirt hosts, guests, BMCs, upsd. Development only.
+//! The test lab: real libvirt hosts in namespaces, real QEMU guests under TCG, real sshd, BMCs and upsd on one machine.
+//!
+//! What it is not: part of the product. It drives the built binary and looks only from outside. Everything it starts is a child
+//! that dies with it; everything it makes carries a random prefix and is removed on drop. Begin reading in [`lab`].
+
+mod bmc;
+mod controller;
+mod feeder;
+mod gate;
+mod guest;
+mod heartbeat;
+mod host;
+mod lab;
+mod network;
+mod process;
+mod seed;
+mod ups;
+mod virsh;
+
+pub use bmc::Bmc;
+pub use controller::Controller;
+pub use gate::{available, gate};
+pub use heartbeat::{Beat, Beats};
+pub use lab::Lab;
+pub use process::until;
+pub use seed::Seed;
+pub use ups::{Battery, Upsd};
+pub use virsh::{Guest, GuestState};
