@@ -1,1 +1,3 @@
 //! Drivers for what runs the load, moves it and wakes it.
+
+pub mod libvirt;

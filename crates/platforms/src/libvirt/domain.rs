@@ -1,0 +1,146 @@
+//! A VM's definition in our words: what it is, what it needs, why it cannot move. Pure.
+
+use super::xml::{self, Element, XmlError};
+use ridethrough_model::Bytes;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The namespace of our element in a VM's `<metadata>`.
+const NAMESPACE: &str = "urn:ridethrough:1";
+/// Tags of one VM that are looked at.
+const TAGS_MAX: usize = 256;
+
+/// What a definition says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Definition {
+    pub(super) memory: Bytes,
+    pub(super) cpus: u32,
+    pub(super) tags: BTreeSet<String>,
+    pub(super) needs: BTreeSet<String>,
+    pub(super) move_blockers: Vec<String>,
+}
+
+/// Reads a domain's XML. What is missing counts as nothing; unknown elements are skipped.
+pub(super) fn read(text: &str, shared_paths: &[PathBuf]) -> Result<Definition, XmlError> {
+    let domain = xml::parse(text)?;
+    Ok(Definition {
+        memory: domain.child("memory").map_or(Bytes::ZERO, memory),
+        cpus: cpus(&domain),
+        tags: tags(&domain),
+        needs: needs(&domain),
+        move_blockers: blockers(&domain, shared_paths),
+    })
+}
+
+fn memory(element: &Element) -> Bytes {
+    let number: u64 = element.text.trim().parse().unwrap_or(0);
+    let unit: u64 = match element.attribute("unit").unwrap_or("KiB") {
+        "b" | "bytes" => 1,
+        "KB" => 1000,
+        "M" | "MiB" => 1 << 20,
+        "MB" => 1_000_000,
+        "G" | "GiB" => 1 << 30,
+        "GB" => 1_000_000_000,
+        "T" | "TiB" => 1 << 40,
+        "TB" => 1_000_000_000_000,
+        // libvirt always answers in KiB; the rest is for definitions written by hand.
+        _ => 1 << 10,
+    };
+    Bytes(number.saturating_mul(unit))
+}
+
+fn cpus(domain: &Element) -> u32 {
+    let Some(vcpu) = domain.child("vcpu") else { return 1 };
+    vcpu.attribute("current").and_then(|now| now.parse().ok()).or_else(|| vcpu.text.trim().parse().ok()).unwrap_or(1)
+}
+
+/// `<rt:tags xmlns:rt="urn:ridethrough:1"><rt:tag>power:critical</rt:tag></rt:tags>`, or the tags as text between spaces or commas.
+fn tags(domain: &Element) -> BTreeSet<String> {
+    let Some(metadata) = domain.child("metadata") else { return BTreeSet::new() };
+    let groups = metadata.children.iter().filter(|child| child.is_in(NAMESPACE, "tags"));
+    groups
+        .flat_map(|tags| {
+            let single = tags.children.iter().filter(|tag| tag.is_in(NAMESPACE, "tag")).map(|tag| tag.text.trim());
+            single.chain(tags.text.split([',', ' ', '\t', '\n', '\r']))
+        })
+        .filter(|tag| !tag.is_empty())
+        .take(TAGS_MAX)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn devices<'a>(domain: &'a Element, kind: &'a str) -> impl Iterator<Item = &'a Element> {
+    domain.child("devices").into_iter().flat_map(move |devices| devices.all(kind))
+}
+
+fn needs(domain: &Element) -> BTreeSet<String> {
+    devices(domain, "interface")
+        .filter_map(|interface| {
+            let source = interface.child("source")?;
+            let name = match interface.attribute("type")? {
+                "network" => source.attribute("network"),
+                "bridge" => source.attribute("bridge"),
+                "direct" => source.attribute("dev"),
+                _ => None,
+            }?;
+            Some(format!("network:{name}"))
+        })
+        .collect()
+}
+
+fn blockers(domain: &Element, shared_paths: &[PathBuf]) -> Vec<String> {
+    let disks = devices(domain, "disk").filter_map(|disk| disk_blocker(disk, shared_paths));
+    let passed_through = devices(domain, "hostdev").map(|device| {
+        let kind = device.attribute("type").unwrap_or("unknown");
+        format!("it uses a {kind} device of its host")
+    });
+    let interfaces = devices(domain, "interface")
+        .filter(|interface| matches!(interface.attribute("type"), Some("hostdev" | "vdpa")))
+        .map(|_| "a network interface is hardware of its host".to_owned());
+    let shares = devices(domain, "filesystem").map(|share| {
+        let directory = share.attribute_at(&["source"], "dir").unwrap_or("a directory");
+        format!("it shares {directory} with its host")
+    });
+    let tpm = devices(domain, "tpm")
+        .filter(|tpm| tpm.attribute_at(&["backend"], "type") == Some("passthrough"))
+        .map(|_| "it uses the TPM of its host".to_owned());
+    let input = devices(domain, "input")
+        .filter(|input| matches!(input.attribute("type"), Some("passthrough" | "evdev")))
+        .map(|_| "it uses a keyboard or mouse of its host".to_owned());
+    let sealed = domain.child("launchSecurity").map(|_| "its memory is encrypted by the host's processor".to_owned());
+    disks.chain(passed_through).chain(interfaces).chain(shares).chain(tpm).chain(input).chain(sealed).collect()
+}
+
+fn disk_blocker(disk: &Element, shared_paths: &[PathBuf]) -> Option<String> {
+    let target = disk.attribute_at(&["target"], "dev").unwrap_or("without a name");
+    // An empty CD drive has no source.
+    let source = disk.child("source")?;
+    let kind = disk.attribute("type").unwrap_or("unknown");
+    // `<shareable/>` is the administrator's word that several hosts may use it at once.
+    if kind == "network" || disk.child("shareable").is_some() {
+        return None;
+    }
+    let is_shared = |path: &str| shared_paths.iter().any(|shared| Path::new(path).starts_with(shared));
+    let (what, path) = match kind {
+        "file" => ("a local file", source.attribute("file")?),
+        "block" => ("a local block device", source.attribute("dev")?),
+        "dir" => ("a local directory", source.attribute("dir")?),
+        "volume" => {
+            let pool = source.attribute("pool").unwrap_or("without a name");
+            return Some(format!("disk {target} is in the storage pool {pool}, which is not known to be shared"));
+        }
+        "nvme" => return Some(format!("disk {target} is an NVMe device of its host")),
+        other => return Some(format!("disk {target} is of the kind {other}, which is not known to be shared")),
+    };
+    (!is_shared(path)).then(|| format!("disk {target} is {what}"))
+}
+
+/// Reads the identity a host's firmware shows from its capabilities.
+pub(super) fn host_uuid(capabilities: &str) -> Option<String> {
+    let capabilities = xml::parse(capabilities).ok()?;
+    capabilities.text_at(&["host", "uuid"]).map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+#[path = "domain_tests.rs"]
+mod tests;

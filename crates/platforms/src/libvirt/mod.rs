@@ -1,0 +1,255 @@
+//! An estate of independent libvirt hosts as one platform: inventory, shutdown, start and live migration between any two.
+//!
+//! Speaks libvirt's own RPC, without its C library. It decides nothing, retries nothing and keeps no picture of the world: what
+//! it says was asked just now. `docs/drivers-libvirt.md` is its manual. Begin reading in [`Config`] and at the `Platform` impl
+//! below; the way down is `power.rs` and `moves.rs` (operations), `host.rs`, `connection.rs`, `wire.rs`.
+
+mod concurrently;
+mod config;
+mod connection;
+mod desk;
+mod domain;
+mod host;
+mod map;
+mod moves;
+mod power;
+mod procedure;
+mod task;
+mod wire;
+mod xdr;
+mod xml;
+
+pub use config::{Config, HostConfig, Uri, UriError};
+
+use async_trait::async_trait;
+use connection::{CallError, Connection};
+use desk::{Desk, Desks, Standing};
+use host::{Host, Presence};
+use map::DomainState;
+use ridethrough_driver::{Cx, Error, FailureKind, Platform, PlatformCapability, Result, Workers};
+use ridethrough_model::{HostId, HostInfo, Inventory, Observed, Op, PlatformId, Progress, Started, TaskRef, VmId};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use task::{Task, TaskKind};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use wire::Uuid;
+
+/// What the controller may have in flight at once. It gives one host half of it at most; each connection takes 4 at a time, the
+/// rest waits its turn.
+const IN_FLIGHT_MAX: u32 = 32;
+/// How long `start` waits for a refusal before it says that the operation is under way.
+const REFUSAL_WAIT_MAX: Duration = Duration::from_millis(250);
+/// How long the other hosts have to say whether they run a VM, where one does not answer.
+const ELSEWHERE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Kept back of the caller's time, so that the answer is still in time.
+const MARGIN_MAX: Duration = Duration::from_millis(200);
+
+/// The driver. Its connections end when it is dropped; what the hosts are doing then goes on.
+#[derive(Debug)]
+pub struct Libvirt {
+    platform: PlatformId,
+    bandwidth_mib_s: Option<u64>,
+    shared_paths: Vec<PathBuf>,
+    hosts: BTreeMap<HostId, Host>,
+    desks: Desks,
+    workers: Workers,
+}
+
+impl Libvirt {
+    /// A driver for these hosts. Connects to nothing yet: each host is dialled by the first call that needs it.
+    ///
+    /// # Errors
+    /// `Config` where there is no host at all.
+    pub fn new(config: Config, workers: Workers) -> Result<Self> {
+        if config.hosts.is_empty() {
+            let error = Error::new(FailureKind::Config, "connect", "no hosts are configured").with("platform", &config.platform);
+            return Err(error.no_effect());
+        }
+        let host = |(id, host): (HostId, HostConfig)| (id.clone(), Host::new(id, host));
+        Ok(Self {
+            platform: config.platform,
+            bandwidth_mib_s: config.bandwidth_mib_s,
+            shared_paths: config.shared_paths,
+            hosts: config.hosts.into_iter().map(host).collect(),
+            desks: Desks::default(),
+            workers,
+        })
+    }
+
+    fn host(&self, id: &HostId, operation: &'static str) -> Result<&Host> {
+        self.hosts.get(id).ok_or_else(|| {
+            let message = format!("host {id} is not in the configuration of platform {}", self.platform);
+            Error::new(FailureKind::Config, operation, message).no_effect()
+        })
+    }
+
+    /// Looks for a VM on one host. Reads only, so a failure has no effect.
+    async fn present(&self, host: &HostId, uuid: Uuid, operation: &'static str, deadline: Instant) -> Result<Option<Presence>> {
+        let found = self.host(host, operation)?.presence(uuid, &self.workers, deadline).await;
+        found.map_err(|error| error.into_error(operation).with("host", host).no_effect())
+    }
+
+    /// Looks for a VM on all hosts but one. Those that do not answer soon are named, not waited for.
+    async fn elsewhere(&self, uuid: Uuid, but: &HostId, deadline: Instant) -> Elsewhere {
+        let now = Instant::now();
+        let soon = now + (deadline.saturating_duration_since(now) / 2).min(ELSEWHERE_WAIT_MAX);
+        let others = self.hosts.values().filter(|host| host.id != *but);
+        let answers =
+            concurrently::all(others.map(|host| async move { (&host.id, host.presence(uuid, &self.workers, soon).await) }));
+        let mut elsewhere = Elsewhere::default();
+        for (host, answer) in answers.await {
+            match answer {
+                Ok(Some(there)) if there.state.is_active() => elsewhere.active = Some((host.clone(), there.state)),
+                Ok(Some(_)) => elsewhere.is_defined = true,
+                Ok(None) => {}
+                Err(_) => elsewhere.unanswered.push(host.clone()),
+            }
+        }
+        elsewhere
+    }
+
+    /// Has a worker make a request that may take long. Says at once where it is refused, else that it is under way.
+    async fn send(
+        &self,
+        desk: &Arc<Desk>,
+        task: &Task,
+        deadline: Instant,
+        request: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Result<Started> {
+        let number = desk.begin(task.clone());
+        let (done, ended) = oneshot::channel();
+        let noted = Arc::clone(desk);
+        self.workers.start(async move {
+            let result = request.await;
+            noted.end(number, result.as_ref().map_or_else(|error| Standing::Failed(error.to_failure()), |()| Standing::Answered));
+            let _ = done.send(result);
+        });
+        let wait_until = deadline.min(Instant::now() + REFUSAL_WAIT_MAX);
+        match timeout_at(wait_until, ended).await {
+            Ok(Ok(Err(error))) => Err(error),
+            _ => Ok(Started::Task(task.to_ref())),
+        }
+    }
+}
+
+/// What the other hosts say about a VM.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    active: Option<(HostId, DomainState)>,
+    is_defined: bool,
+    unanswered: Vec<HostId>,
+}
+
+impl Elsewhere {
+    fn unanswered_words(&self) -> String {
+        let names: Vec<&str> = self.unanswered.iter().map(HostId::as_str).collect();
+        format!("no answer from {}", names.join(", "))
+    }
+}
+
+/// An error of which it is proven that nothing happened.
+fn declined(kind: FailureKind, operation: &'static str, message: impl Into<String>) -> Error {
+    Error::new(kind, operation, message).no_effect()
+}
+
+/// The caller's deadline, less what the way back takes.
+fn inner_deadline(cx: &Cx) -> Instant {
+    let left = cx.deadline.saturating_duration_since(Instant::now());
+    cx.deadline.checked_sub((left / 10).min(MARGIN_MAX)).unwrap_or(cx.deadline)
+}
+
+#[async_trait]
+impl Platform for Libvirt {
+    fn capability(&self) -> PlatformCapability {
+        PlatformCapability { can_move: self.hosts.len() > 1, has_autostart: true, in_flight_max: IN_FLIGHT_MAX }
+    }
+
+    async fn inventory(&self, cx: &Cx) -> Result<Inventory> {
+        let deadline = inner_deadline(cx);
+        let looks = self.hosts.values().map(|host| async move {
+            let world = host.world(&self.platform, &self.shared_paths, &self.workers, deadline);
+            // The deadline of each call is not enough: a host may answer thousands of them, each in time.
+            let late = |_| Err(CallError::TooLate { sent: true });
+            (host, timeout_at(deadline, world).await.unwrap_or_else(late))
+        });
+        let mut inventory = Inventory::empty(self.platform.clone(), cx.now);
+        let mut ranks: BTreeMap<VmId, u8> = BTreeMap::new();
+        let mut failed: Vec<Error> = Vec::new();
+        // In the order of the hosts' names: of two that have a VM in the same state, the first counts.
+        for (host, look) in concurrently::all(looks).await {
+            match look {
+                Ok(world) => {
+                    inventory.hosts.insert(host.id.clone(), world.info);
+                    for (state, vm) in world.vms {
+                        if ranks.get(&vm.id).is_none_or(|rank| state.rank() < *rank) {
+                            ranks.insert(vm.id.clone(), state.rank());
+                            inventory.vms.insert(vm.id.clone(), vm);
+                        }
+                    }
+                }
+                Err(error) => {
+                    inventory.hosts.insert(host.id.clone(), unreached(&host.id));
+                    failed.push(error.into_error("read inventory").with("host", &host.id).no_effect());
+                }
+            }
+        }
+        match failed.into_iter().next() {
+            Some(error) if inventory.hosts.values().all(|host| !host.connected) => Err(error),
+            _ => Ok(inventory),
+        }
+    }
+
+    async fn start(&self, op: &Op, cx: &Cx) -> Result<Started> {
+        let deadline = inner_deadline(cx);
+        let Some(task) = Task::of(op) else { return Err(not_ours(op, "start")) };
+        match &task.kind {
+            TaskKind::ShutDown { host } => self.shut_down(&task, host, deadline).await,
+            TaskKind::PowerOff { host } => self.power_off(&task, host, deadline).await,
+            TaskKind::Start { host } => self.start_vm(&task, host, deadline).await,
+            TaskKind::Move { from, to } => self.start_move(&task, from, to, deadline).await,
+            TaskKind::Abort { from, to } => self.abort_move(&task, from, to, deadline).await,
+            TaskKind::Autostart { host, enabled } => self.set_autostart(&task, host, *enabled, deadline).await,
+        }
+    }
+
+    async fn poll(&self, task: &TaskRef, cx: &Cx) -> Result<Progress> {
+        let deadline = inner_deadline(cx);
+        let Some(task) = Task::parse(task) else {
+            let message = format!("`{}` is no task of a libvirt platform", task.0);
+            return Err(declined(FailureKind::NotFound, "poll", message));
+        };
+        match &task.kind {
+            TaskKind::ShutDown { host } | TaskKind::PowerOff { host } => self.poll_stop(&task, host, deadline).await,
+            TaskKind::Start { host } => self.poll_start(&task, host, deadline).await,
+            TaskKind::Move { from, to } => self.poll_move(&task, from, to, deadline).await,
+            TaskKind::Abort { from, to } => self.poll_abort(task.uuid, from, to, deadline).await,
+            TaskKind::Autostart { host, enabled } => self.poll_autostart(task.uuid, host, *enabled, deadline).await,
+        }
+    }
+
+    async fn observe(&self, op: &Op, cx: &Cx) -> Result<Observed> {
+        let deadline = inner_deadline(cx);
+        let Some(task) = Task::of(op) else { return Err(not_ours(op, "observe")) };
+        match &task.kind {
+            TaskKind::ShutDown { host } | TaskKind::PowerOff { host } => self.observe_stop(&task, host, deadline).await,
+            TaskKind::Start { host } => self.observe_start(&task, host, deadline).await,
+            TaskKind::Move { from, to } => self.observe_move(&task, from, to, deadline).await,
+            TaskKind::Abort { from, to } => self.observe_abort(&task, from, to, deadline).await,
+            TaskKind::Autostart { host, enabled } => self.observe_autostart(task.uuid, host, *enabled, deadline).await,
+        }
+    }
+}
+
+fn unreached(host: &HostId) -> HostInfo {
+    HostInfo { id: host.clone(), connected: false, memory: None, cpus: None, offers: None, smbios_uuid: None }
+}
+
+fn not_ours(op: &Op, operation: &'static str) -> Error {
+    match op.vm() {
+        Some(vm) => declined(FailureKind::NotFound, operation, format!("{} is no uuid of a libvirt VM", vm.native())),
+        None => declined(FailureKind::Unsupported, operation, format!("a libvirt platform has no power over hosts ({op})")),
+    }
+}
