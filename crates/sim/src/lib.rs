@@ -1,1 +1,15 @@
-//! A fake site with battery physics, faults and scripts; also the demo.
+//! A fake site with battery physics, faults and checkers; also the demo. Drives `decide::Site` exactly as the controller does, on
+//! a clock of its own.
+//!
+//! Not here: the real controller loop (ring 1), drivers (ring 2), anything on a screen (`cli` shows the demo). Begin reading in
+//! [`world`]: reality, the controller, and what travels between them.
+
+pub mod battery;
+pub mod demo;
+pub mod dice;
+pub mod disk;
+pub mod faults;
+pub mod process;
+pub mod reality;
+pub mod remote;
+pub mod world;

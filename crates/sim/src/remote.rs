@@ -1,0 +1,289 @@
+//! What the site's platform and hosts say and do when asked: the contract of `driver::Platform` and `driver::HostPower`, kept by
+//! a world that is not always well. Retries nothing, decides nothing.
+
+use crate::dice::Dice;
+use crate::reality::{Doing, Due, HostState, LossKind, Reality, Vm};
+use ridethrough_model::{
+    Bytes, Failure, FailureKind, HostId, HostInfo, HostPowerState, Inventory, Millis, Mono, Observed, Op, PlatformId, Progress,
+    Reading, Started, StatusToken, TaskRef, TookEffect, UpsId, UpsStatus, VmId, VmPower,
+};
+use std::collections::BTreeMap;
+
+/// What hosts have, and how well things go.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    /// The platform's name.
+    pub platform: PlatformId,
+    /// As the platform tells it of a connected host.
+    pub hosts: BTreeMap<HostId, HostInfo>,
+    /// What one move gets of the link, in bytes per second.
+    pub move_rate: Bytes,
+    /// Moves that fail half way, in percent.
+    pub moves_fail_percent: u64,
+}
+
+fn failure(kind: FailureKind, took_effect: TookEffect, message: impl Into<String>) -> Failure {
+    Failure { kind, took_effect, message: message.into() }
+}
+
+fn refused(message: impl Into<String>) -> Failure {
+    failure(FailureKind::Refused, TookEffect::No, message)
+}
+
+impl Reality {
+    fn is_reachable(&self, host: &HostId) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.has_network && matches!(host.state, HostState::On | HostState::GoingDown))
+    }
+
+    fn reach(&self, host: &HostId) -> Result<(), Failure> {
+        if self.is_reachable(host) {
+            return Ok(());
+        }
+        Err(failure(FailureKind::Unreachable, TookEffect::No, format!("{host} does not answer")))
+    }
+
+    fn has_bmc_power(&self, host: &HostId) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.state != HostState::Dark)
+    }
+
+    /// Begins an operation. Idempotent.
+    pub(crate) fn start(&mut self, op: &Op, estate: &Estate, dice: &mut Dice) -> Result<Started, Failure> {
+        match op {
+            Op::ShutDownHost { host } => self.shut_down_host(host),
+            Op::WakeHost { host } => self.wake_host(host),
+            Op::AbortMove { vm, from, .. } => {
+                self.reach(from)?;
+                if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { .. })) {
+                    self.set_vm(vm, VmPower::Running, Doing::Nothing);
+                }
+                Ok(Started::AlreadyDone)
+            }
+            Op::MoveVm { vm, from, to } => self.move_vm(op, (vm, from, to), estate, dice),
+            Op::ShutDownVm { vm, host }
+            | Op::PowerOffVm { vm, host }
+            | Op::StartVm { vm, host }
+            | Op::SetAutostart { vm, host, .. } => {
+                self.reach(host)?;
+                self.vm_at(vm, host)?;
+                self.start_on_vm(op, vm, estate)
+            }
+        }
+    }
+
+    fn vm_at(&self, id: &VmId, host: &HostId) -> Result<&Vm, Failure> {
+        let gone = || failure(FailureKind::NotFound, TookEffect::No, format!("{host} does not know that VM"));
+        self.vms.get(id).filter(|vm| vm.known.host == *host).ok_or_else(gone)
+    }
+
+    fn start_on_vm(&mut self, op: &Op, id: &VmId, estate: &Estate) -> Result<Started, Failure> {
+        let vm = self.vms.get(id).ok_or_else(|| refused("no such VM"))?.clone();
+        let is_active = vm.known.power.is_active();
+        let task = Ok(Started::Task(TaskRef(op.to_string())));
+        if matches!(vm.doing, Doing::Moving { .. }) && !matches!(op, Op::PowerOffVm { .. }) {
+            return Err(failure(FailureKind::Busy, TookEffect::No, "the VM is being moved"));
+        }
+        match op {
+            Op::ShutDownVm { .. } if !is_active && vm.doing == Doing::Nothing => Ok(Started::AlreadyDone),
+            Op::ShutDownVm { .. } if is_active => {
+                if vm.doing != Doing::Stopping {
+                    let turn = self.set_vm(id, VmPower::Running, Doing::Stopping);
+                    if !vm.is_hung {
+                        self.dues.push((self.at + vm.stop_takes, Due::VmStopped(id.clone(), turn)));
+                    }
+                }
+                task
+            }
+            Op::ShutDownVm { .. } => Err(failure(FailureKind::Busy, TookEffect::No, "the VM is being started")),
+            Op::PowerOffVm { .. } => {
+                self.cut_off(id, LossKind::PoweredOff);
+                Ok(Started::AlreadyDone)
+            }
+            Op::StartVm { .. } if is_active && vm.doing == Doing::Nothing => Ok(Started::AlreadyDone),
+            Op::StartVm { .. } if is_active => Err(failure(FailureKind::Busy, TookEffect::No, "the VM is being shut down")),
+            Op::StartVm { host, .. } => {
+                if vm.doing != Doing::Starting {
+                    self.has_memory(host, vm.known.memory, estate)?;
+                    self.start_vm(id);
+                }
+                task
+            }
+            Op::SetAutostart { enabled, .. } => {
+                if let Some(vm) = self.vms.get_mut(id) {
+                    vm.known.autostart = Some(*enabled);
+                }
+                Ok(Started::AlreadyDone)
+            }
+            _ => Err(failure(FailureKind::Unsupported, TookEffect::No, "not an operation on a VM")),
+        }
+    }
+
+    fn has_memory(&self, host: &HostId, memory: Bytes, estate: &Estate) -> Result<(), Failure> {
+        let comes = |vm: &&Vm| match &vm.doing {
+            Doing::Moving { to, .. } if to == host => true,
+            Doing::Starting => vm.known.host == *host,
+            _ => vm.known.host == *host && vm.known.power.is_active(),
+        };
+        let used: Bytes = self.vms.values().filter(comes).map(|vm| vm.known.memory).sum();
+        let total = estate.hosts.get(host).and_then(|info| info.memory).unwrap_or_default();
+        if used + memory > total { Err(refused(format!("{host} has too little memory left"))) } else { Ok(()) }
+    }
+
+    fn move_vm(
+        &mut self,
+        op: &Op,
+        (id, from, to): (&VmId, &HostId, &HostId),
+        estate: &Estate,
+        dice: &mut Dice,
+    ) -> Result<Started, Failure> {
+        let vm = self.vms.get(id).ok_or_else(|| refused("no such VM"))?.clone();
+        if vm.known.host == *to && vm.known.power.is_active() && self.is_reachable(to) {
+            return Ok(Started::AlreadyDone);
+        }
+        self.reach(from)?;
+        self.reach(to)?;
+        self.vm_at(id, from)?;
+        match &vm.doing {
+            Doing::Moving { to: going, .. } if going == to => return Ok(Started::Task(TaskRef(op.to_string()))),
+            Doing::Nothing if vm.known.power.is_active() => {}
+            _ => return Err(refused("only a VM that runs and is not busy can be moved")),
+        }
+        self.has_memory(to, vm.known.memory, estate)?;
+        let bytes_take = Millis(vm.known.memory.0.saturating_mul(1000) / estate.move_rate.0.max(1));
+        let takes = Millis::from_secs(1) + bytes_take.scaled(dice.between(70, 110), 100);
+        let fails = dice.percent(estate.moves_fail_percent);
+        let ends_at = self.at + takes;
+        let turn = self.set_vm(id, VmPower::Running, Doing::Moving { to: to.clone(), from_at: self.at, ends_at });
+        let due = if fails { self.at + takes.scaled(1, 2) } else { ends_at };
+        self.dues.push((due, if fails { Due::MoveFails(id.clone(), turn) } else { Due::MoveEnds(id.clone(), turn) }));
+        Ok(Started::Task(TaskRef(op.to_string())))
+    }
+
+    fn shut_down_host(&mut self, id: &HostId) -> Result<Started, Failure> {
+        self.reach(id)?;
+        let takes = self.hosts.get(id).map_or(Millis::ZERO, |host| host.shutdown_takes);
+        if self.hosts.get(id).is_some_and(|host| host.state == HostState::On) {
+            let turn = self.set_host(id, HostState::GoingDown);
+            self.dues.push((self.at + takes, Due::HostDown(id.clone(), turn)));
+        }
+        Ok(Started::Task(TaskRef("sent".to_owned())))
+    }
+
+    fn wake_host(&mut self, id: &HostId) -> Result<Started, Failure> {
+        if !self.has_bmc_power(id) {
+            return Err(failure(FailureKind::Unreachable, TookEffect::No, format!("the BMC of {id} does not answer")));
+        }
+        if self.hosts.get(id).is_some_and(|host| host.state == HostState::Off) {
+            self.boot(id);
+        }
+        Ok(Started::Task(TaskRef("sent".to_owned())))
+    }
+
+    /// How far an operation is.
+    pub(crate) fn poll(&self, op: &Op) -> Result<Progress, Failure> {
+        match self.observe(op)? {
+            Observed::Done => Ok(Progress::Done { detail: None }),
+            Observed::InTransition(_) => Ok(Progress::Running { done_ppm: op.vm().and_then(|vm| self.share_done(vm)) }),
+            Observed::NotDone => Ok(Progress::Failed(refused("it ended without success"))),
+            Observed::Gone => Ok(Progress::Failed(failure(FailureKind::NotFound, TookEffect::No, "it is gone"))),
+        }
+    }
+
+    /// How much of a VM's move is done.
+    #[must_use]
+    pub fn share_done(&self, vm: &VmId) -> Option<u32> {
+        let Doing::Moving { from_at, ends_at, .. } = &self.vms.get(vm)?.doing else { return None };
+        let share = Millis(1_000_000).scaled((self.at - *from_at).0, (*ends_at - *from_at).0.max(1));
+        u32::try_from(share.0.min(1_000_000)).ok()
+    }
+
+    /// Whether the wanted state of an operation holds.
+    pub(crate) fn observe(&self, op: &Op) -> Result<Observed, Failure> {
+        let Some(vm) = op.vm().and_then(|id| self.vms.get(id)) else { return Ok(Observed::Gone) };
+        let is_active = vm.known.power.is_active();
+        if let Op::MoveVm { to, .. } = op
+            && vm.known.host == *to
+            && self.is_reachable(to)
+        {
+            return Ok(if is_active { Observed::Done } else { Observed::NotDone });
+        }
+        self.reach(op.host())?;
+        let moving = TaskRef(op.to_string());
+        Ok(match op {
+            Op::MoveVm { to, .. } => match &vm.doing {
+                Doing::Moving { to: going, .. } if going == to => Observed::InTransition(moving),
+                _ => Observed::NotDone,
+            },
+            Op::AbortMove { .. } if matches!(vm.doing, Doing::Moving { .. }) => Observed::NotDone,
+            Op::AbortMove { .. } => Observed::Done,
+            _ if vm.known.host != *op.host() => Observed::Gone,
+            Op::ShutDownVm { .. } if vm.doing == Doing::Stopping => Observed::InTransition(moving),
+            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } if !is_active && vm.doing == Doing::Nothing => Observed::Done,
+            Op::StartVm { .. } if vm.doing == Doing::Starting => Observed::InTransition(moving),
+            Op::StartVm { .. } if is_active => Observed::Done,
+            Op::SetAutostart { enabled, .. } if vm.known.autostart == Some(*enabled) => Observed::Done,
+            _ => Observed::NotDone,
+        })
+    }
+
+    /// What the platform tells of everything it runs.
+    pub(crate) fn inventory(&self, estate: &Estate, at: Mono) -> Inventory {
+        let mut inventory = Inventory::empty(estate.platform.clone(), at);
+        for (id, info) in &estate.hosts {
+            let connected = self.is_reachable(id);
+            inventory.hosts.insert(id.clone(), HostInfo { connected, ..info.clone() });
+        }
+        let seen = self.vms.values().filter(|vm| self.is_reachable(&vm.known.host));
+        inventory.vms = seen.map(|vm| (vm.known.id.clone(), vm.known.clone())).collect();
+        inventory
+    }
+
+    /// What the means of a host's power say: name, whether its off is proof, state.
+    pub(crate) fn host_words(&self, id: &HostId) -> Vec<(&'static str, bool, HostPowerState)> {
+        let (Some(host), Some(topology)) = (self.hosts.get(id), self.topology.hosts.get(id)) else { return Vec::new() };
+        let mut words = Vec::new();
+        if topology.can_prove_off {
+            let state = match host.state {
+                HostState::Dark => HostPowerState::Unknown,
+                HostState::Off => HostPowerState::Off,
+                HostState::On | HostState::GoingDown | HostState::Booting => HostPowerState::On,
+            };
+            words.push(("ipmi", true, state));
+        }
+        let answers = self.is_reachable(id);
+        words.push(("ssh", false, if answers { HostPowerState::On } else { HostPowerState::Unknown }));
+        words
+    }
+
+    /// What a UPS says, or why it says nothing.
+    pub(crate) fn reading(&mut self, id: &UpsId, at: Mono) -> Option<Reading> {
+        let load = self.load(id);
+        let ups = self.upses.get(id)?;
+        let stated = ups.battery.stated(load);
+        let mut tokens = Vec::new();
+        if ups.is_forced {
+            tokens.push(StatusToken::Fsd);
+        }
+        if ups.has_mains {
+            tokens.extend([StatusToken::Ol, StatusToken::Chrg]);
+        } else if ups.has_output {
+            tokens.extend([StatusToken::Ob, StatusToken::Dischrg]);
+            if stated < ups.runtime_low {
+                tokens.push(StatusToken::Lb);
+            }
+        } else {
+            tokens.push(StatusToken::Off);
+        }
+        let share = Millis(1_000_000).scaled(load.0, ups.nominal.0.max(1)).0;
+        Some(Reading {
+            ups: id.clone(),
+            observed_at: at,
+            status: UpsStatus(tokens.into_iter().collect()),
+            charge: ups.states_runtime.then(|| ups.battery.charge()),
+            runtime: ups.states_runtime.then_some(stated),
+            load: Some(ridethrough_model::Ppm(u32::try_from(share).unwrap_or(u32::MAX))),
+            realpower: Some(load),
+            realpower_nominal: Some(ups.nominal),
+            runtime_low: Some(ups.runtime_low),
+        })
+    }
+}
