@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 use ridethrough_api::Client;
 use ridethrough_model::Millis;
 
-/// Which UPS, and for how long.
+/// Do nothing when this UPS goes on battery, for a time; it ends by itself
 #[derive(Clone, Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["length", "end"])))]
 pub(crate) struct MaintenanceArgs {

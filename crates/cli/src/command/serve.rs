@@ -47,9 +47,15 @@ fn no_thread(error: &std::io::Error) -> Failure {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub(crate) async fn serve(setup: Setup) -> Result<(), Failure> {
-    let Setup { endpoints, config, pace, data_dir, listen: address } = setup;
+pub(crate) async fn until_signal(setup: Setup) -> Result<(), Failure> {
     let out = Printer::start("stdout", std::io::stdout()).map_err(|error| no_thread(&error))?;
+    let stop = stop_signal().map_err(|error| Failure::new("", "signals cannot be received", "").because(&error))?;
+    serve(setup, out, Style::of_stdout(), stop).await
+}
+
+/// Runs until `stop`.
+async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Failure> {
+    let Setup { endpoints, config, pace, data_dir, listen: address } = setup;
     make_data_dir(&data_dir)?;
     let token_path = data_dir.join(TOKEN_FILE);
     let token = Token::read_or_make(&token_path).map_err(|error| {
@@ -67,9 +73,8 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), Failure> {
     let clock = Clock::system().map_err(|error| {
         Failure::new("", "the kernel does not tell its boot id", "Mount /proc where the controller runs.").because(&error)
     })?;
-    let voice = Stdout { printer: out.clone(), style: Style::of_stdout() };
+    let voice = Stdout { printer: out.clone(), style };
     greet(&voice, &config, &data_dir, &bound);
-    let stop = stop_signal().map_err(|error| Failure::new("", "signals cannot be received", "").because(&error))?;
     let parts = Parts {
         endpoints,
         storage: Storage::File(data_dir.join(JOURNAL_FILE)),
@@ -169,6 +174,57 @@ fn line_text(style: &Style, line: &Line) -> String {
 mod tests {
     use super::*;
     use expect_test::expect;
+    use ridethrough_api::Client;
+    use std::io::{BufRead, BufReader};
+    use tokio::sync::oneshot;
+
+    fn setup(data_dir: &Path, listen: &str) -> Setup {
+        Setup {
+            endpoints: Endpoints::default(),
+            config: SiteConfig::default(),
+            pace: Pace::default(),
+            data_dir: data_dir.to_owned(),
+            listen: listen.parse().expect("an address"),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_serves_with_a_token_made_on_first_start_and_ends_when_asked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data_dir = dir.path().join("new").join("data");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let out = Printer::start("test", writer).expect("a thread");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let style = Style::plain(80, "2025-01-01T12:00:00Z");
+        let serving = serve(setup(&data_dir, "127.0.0.1:0"), out, style, async move { drop(stopped.await) });
+        let asking = async {
+            let lines = tokio::task::spawn_blocking(move || BufReader::new(reader).lines().nth(1)).await;
+            let line = lines.expect("it reads").expect("a second line").expect("text");
+            let url = line.rsplit(' ').next().expect("words").trim_end_matches('.').to_owned();
+            let token = std::fs::read_to_string(data_dir.join(TOKEN_FILE)).expect("made");
+            let client = Client::new(&url, &token).expect("a client");
+            let status = client.status().await.expect("it answers");
+            stop.send(()).expect("it still runs");
+            status.version
+        };
+        let (served, version) = tokio::join!(serving, asking);
+        served.expect("a clean end");
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+        assert!(data_dir.join(JOURNAL_FILE).exists());
+    }
+
+    #[tokio::test]
+    async fn what_keeps_it_from_starting_is_said_with_a_remedy() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let style = || Style::plain(80, "2025-01-01T12:00:00Z");
+        let out = || Printer::start("test", std::io::sink()).expect("a thread");
+        let failure = serve(setup(dir.path(), "0.0.0.0:0"), out(), style(), async {}).await.expect_err("not loopback");
+        assert_eq!(failure.error.code, code::LISTEN);
+        std::fs::write(dir.path().join(JOURNAL_FILE), "this is no database at all, and long enough to be told apart")
+            .expect("written");
+        let failure = serve(setup(dir.path(), "127.0.0.1:0"), out(), style(), async {}).await.expect_err("no journal");
+        assert!(failure.error.code.starts_with("RT03") && !failure.error.remedy.is_empty(), "{}", failure.text());
+    }
 
     #[test]
     fn a_line_says_when_what_and_why() {
