@@ -17,6 +17,8 @@ const POLL_EVERY: Millis = Millis::from_secs(1);
 const OBSERVE_EVERY: Millis = Millis::from_secs(2);
 /// A question unanswered for so long is asked again.
 const ANSWER_MAX: Millis = Millis::from_secs(60);
+/// A stop that nobody wants any more is waited for this many budgets; a guest that is slow still goes down, and must be seen to.
+const GIVE_UP_BUDGETS: u64 = 3;
 /// How long after a failed attempt the next one is made.
 pub(crate) const RETRY_AFTER: Millis = Millis::from_secs(5);
 
@@ -167,20 +169,26 @@ impl Site {
 
     fn note_overruns(&mut self, now: &Now) {
         let Some(run) = &self.run else { return };
-        let Some(plan) = &run.plan else { return };
-        let overran: Vec<(ActionId, Millis)> = run
-            .actions
-            .iter()
-            .filter(|(_, state)| state.is_in_flight() && !state.has_overrun)
-            .filter_map(|(id, state)| {
-                let budget = plan.actions.get(id).map_or(Millis::from_secs(120), |action| action.budget);
-                let since = self.live.get(id).map(|live| live.attempt_at).or(state.since)?;
-                (now.mono.since(since) >= budget).then_some((*id, budget))
-            })
-            .collect();
+        let mut overran = Vec::new();
+        let mut given_up = Vec::new();
+        for (id, state) in run.actions.iter().filter(|(_, state)| state.is_in_flight()) {
+            let Some(since) = self.live.get(id).map(|live| live.attempt_at).or(state.since) else { continue };
+            let waited = now.mono.since(since);
+            if !state.has_overrun && waited >= state.budget {
+                overran.push((*id, state.budget));
+            }
+            let is_wanted = run.plan.as_ref().is_some_and(|plan| plan.actions.contains_key(id));
+            if state.op.is_stop() && !is_wanted && waited >= state.budget.scaled(GIVE_UP_BUDGETS, 1) {
+                given_up.push((*id, state.attempts, self.op_text(&state.op), waited));
+            }
+        }
         for (action, budget) in overran {
             self.append(Entry::Overran { action, budget }, now);
             self.want_plan("a step has used its budget");
+        }
+        for (action, attempt, text, waited) in given_up {
+            let message = format!("{text}: not down after {waited}, and no longer wanted as mains is back");
+            self.fail(action, attempt, FailureKind::Refused, message, now);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
-    ActionId, Entry, Failure, FailureKind, HostId, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId, TaskRef, UpsId,
-    VmId,
+    ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId, TaskRef,
+    UpsId, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,6 +36,8 @@ pub struct ActionState {
     pub attempts: u32,
     /// How many are allowed.
     pub attempts_max: u32,
+    /// How long an attempt may take before it counts as overrun.
+    pub budget: Millis,
     /// When the first attempt was intended.
     pub since: Option<Mono>,
     /// It used its budget.
@@ -237,6 +239,7 @@ impl RunState {
                 phase: ActionPhase::Planned,
                 attempts: 0,
                 attempts_max: action.attempts_max,
+                budget: action.budget,
                 since: None,
                 has_overrun: false,
                 observe_only: action.observe_only,

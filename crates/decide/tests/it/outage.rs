@@ -76,6 +76,8 @@ fn force_is_called_off_when_mains_returns() {
     stage.mains_back("rack-a");
     stage.play(600);
     assert_eq!(stage.count("start power off VM"), 0, "{}", stage.story());
+    assert!(stage.at("run ended Returned").is_some(), "a guest that hangs holds no run open for ever:\n{}", stage.story());
+    assert_eq!(stage.vm_named("web").power, VmPower::Running);
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! The outage stories: the built binary on real libvirt hosts, real guests, a real upsd, real BMCs. Judged only from outside.
+//!
+//! One seed draws names, sizes, places, the hung guest and the battery. One lab for all stories: booting is what takes time.
+
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod bad_input;
+mod outage;
+mod stage;
+mod survive;
+mod watch;
+
+use ridethrough_lab::gate;
+use stage::Stage;
+use std::time::Instant;
+
+type Story = (&'static str, fn(&mut Stage));
+
+const STORIES: [Story; 8] = [
+    ("bad input gets an error a person can act on", bad_input::wrong_credentials_and_names),
+    ("a domain observes until it is armed, and never the one the controller stands in", bad_input::arming),
+    ("mains back after seconds: nothing was touched", outage::short),
+    ("mains lost, shed, moved, host off, mains back, everything home", outage::whole),
+    ("mains back while acting: nothing more is begun", survive::mains_back_in_acting),
+    ("the controller is killed in the middle of a move", survive::killed_in_mid_move),
+    ("a ride-through that would be fatal is cut short", outage::fatal_ride_through),
+    ("all UPSes fail: nothing moves, everything stops in order and returns", outage::all_fail),
+];
+
+#[test]
+fn stories() {
+    if !gate("the lab stories") {
+        return;
+    }
+    let only = std::env::var("RIDETHROUGH_STORY").unwrap_or_default();
+    let mut stage = Stage::set();
+    for (name, story) in STORIES.iter().filter(|(name, _)| name.contains(&only)) {
+        println!("--- {name}");
+        let start = Instant::now();
+        story(&mut stage);
+        println!("    told in {:.0} s", start.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,64 @@
+//! What goes wrong in the middle: mains comes back, the controller dies.
+
+use crate::stage::{LATER, SOON, Stage};
+use crate::watch::{assert_lived_on, watch};
+
+/// Mains is back as soon as the first guest was told to go down.
+pub fn mains_back_in_acting(stage: &mut Stage) {
+    let run = stage.next_run();
+    let before = stage.asked();
+    stage.upsd.lose_mains("rack-a", 300.0);
+    stage.until("the first guest is told to go down", LATER, |stage| stage.asked() != before);
+    stage.upsd.mains_back("rack-a", 10.0);
+    stage.until("the controller sees it", SOON, |stage| {
+        stage.status().is_some_and(|status| status["domains"][0]["phase"] == "returning")
+    });
+    let told = stage.asked();
+    assert_eq!(stage.until_run_ends(run), "returned", "{}", stage.log());
+    let later: Vec<(String, usize)> = stage.asked();
+    // A guest that only ignores the button may see it again: libvirt repeats nothing, we must not either.
+    assert_eq!(told, later, "nothing more was begun after mains was back");
+    assert!(stage.lab.is_on(1), "the host stayed on");
+    stage.assert_all_home();
+}
+
+/// `kill -9` while a guest moves; another process takes over.
+pub fn killed_in_mid_move(stage: &mut Stage) {
+    let run = stage.next_run();
+    let before = stage.asked();
+    stage.lab.limit_link(1, Some(60)).expect("tc limits the link");
+    stage.upsd.lose_mains("rack-a", 150.0);
+    let moving = stage.cast[0].name().to_owned();
+    let is_moving = |stage: &Stage, guest: &str| {
+        stage.lab.virsh(1, &["domjobinfo", guest]).is_ok_and(|info| info.contains("Unbounded") || info.contains("Bounded"))
+    };
+    let other = stage.cast[1].name().to_owned();
+    stage.until("a guest moves", SOON, |stage| is_moving(stage, &moving) || is_moving(stage, &other));
+    let mut controller = stage.controller.take().expect("it runs");
+    controller.kill();
+    assert!(is_moving(stage, &moving) || is_moving(stage, &other), "the move goes on without the controller");
+    stage.serve(&[]);
+    stage.lab.limit_link(1, None).expect("tc lifts the limit");
+    watch(stage, LATER, |_| stage.lab.bmc_says(1) == Some(false));
+    stage.upsd.mains_back("rack-a", 4.0);
+    assert_eq!(stage.until_run_ends(run), "returned", "{}", stage.log());
+    stage.assert_all_home();
+    for cast in stage.tier(0) {
+        // A rate-limited link makes for long downtimes; that it is one boot and no beat is lost is what counts here.
+        assert_lived_on(stage, cast.name(), 60_000);
+        assert_eq!(stage.times_asked(cast.name()), asked_before(&before, cast.name()), "{} was moved, not stopped", cast.name());
+    }
+    for cast in stage.cast.iter().filter(|cast| cast.rank > 0 && cast.home == 1) {
+        assert_eq!(
+            stage.times_asked(cast.name()),
+            asked_before(&before, cast.name()) + 1,
+            "{} was told once:\n{}",
+            cast.name(),
+            stage.log()
+        );
+    }
+}
+
+fn asked_before(before: &[(String, usize)], guest: &str) -> usize {
+    before.iter().find(|(name, _)| name == guest).map_or(0, |(_, times)| *times)
+}
