@@ -2,6 +2,7 @@
 
 pub(crate) mod arm;
 pub(crate) mod connect;
+pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod maintenance;
 pub(crate) mod plan;

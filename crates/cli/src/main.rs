@@ -8,12 +8,13 @@ mod printer;
 use clap::{Parser, Subcommand};
 use command::arm::DomainArgs;
 use command::connect::ApiOptions;
+use command::demo::DemoArgs;
 use command::events::EventsArgs;
 use command::maintenance::MaintenanceArgs;
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{arm, connect, events, maintenance, plan, runs, status};
+use command::{arm, connect, demo, events, maintenance, plan, runs, status};
 use failure::Failure;
 use output::Style;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(DemoArgs),
     Status(StatusArgs),
     Plan(PlanArgs),
     Events(EventsArgs),
@@ -43,7 +45,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match ask(&cli) {
+    let said = match &cli.command {
+        Command::Demo(args) => demo::run(args, cli.api.json).map(|()| String::new()),
+        _ => ask(&cli),
+    };
+    match said {
         Ok(text) => match output::print(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => Failure::new("", "the answer cannot be written", "").because(&error).report(false),
@@ -62,6 +68,7 @@ fn ask(cli: &Cli) -> Result<String, Failure> {
     let (style, json) = (Style::of_stdout(), cli.api.json);
     runtime.block_on(async {
         match &cli.command {
+            Command::Demo(_) => unreachable!("the demo asks no controller"),
             Command::Status(args) => status::run(&client, args, &style, json).await,
             Command::Plan(args) => plan::run(&client, args, &style, json).await,
             Command::Events(args) => events::run(&client, args, &style, json).await,

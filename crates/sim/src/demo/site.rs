@@ -69,7 +69,7 @@ const LINK: Bytes = Bytes::from_mib(600);
 const MOVES_PER_HOST: u32 = 2;
 
 fn upses_of(scenario: Scenario) -> BTreeMap<UpsId, Ups> {
-    let table = || RuntimeTable::new(&[(80, 4200), (160, 1860), (260, 1040), (380, 690), (520, 450), (800, 230)]);
+    let table = || RuntimeTable::new(&[(80, 5500), (160, 2450), (260, 1370), (380, 920), (520, 620), (800, 320)]);
     let ups = |health: u32| {
         let battery = Battery::full(table(), Millis::from_secs(5400)).aged(Ppm::from_percent(health));
         Ups::new(battery, Milliwatts(900_000))
