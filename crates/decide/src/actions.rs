@@ -115,13 +115,14 @@ impl Site {
         }
     }
 
-    /// Starts what may start, asks after what is under way, notes what has used its budget.
-    pub(crate) fn drive(&mut self, now: &Now) {
-        if self.run.is_none() {
-            return;
-        }
+    /// Asks after what is under way, notes what has used its budget. Once a tick, and when a host has said something.
+    pub(crate) fn look_after(&mut self, now: &Now) {
         self.note_overruns(now);
         self.ask_after(now);
+    }
+
+    /// Starts what may start.
+    pub(crate) fn start_due(&mut self, now: &Now) {
         for action in self.startable(now) {
             self.intend(&action, now);
         }

@@ -85,8 +85,12 @@ impl Site {
             let text = format!("Failed for good: {}: {words}.", self.op_text(&op));
             self.notice_once(&format!("failed {action}"), Severity::Warning, Some("RT0411"), text, now);
         }
-        let reason = if failed { "a step has failed" } else { "a step is done" };
-        self.want_plan(reason);
+        // What is done was foreseen: the gates of the plan in force go by it, and the next tick looks at the plan anyway.
+        if failed {
+            self.want_plan("a step has failed");
+        } else {
+            "a step is done".clone_into(&mut self.plan_reason);
+        }
     }
 
     fn remember(&mut self, op: &Op, now: Mono) {

@@ -146,6 +146,7 @@ impl Site {
     /// Takes one input in; returns what is wanted, in order.
     pub fn step(&mut self, now: &Now, input: Input) -> Vec<Effect> {
         let is_tick = matches!(input, Input::Tick);
+        let is_look = is_tick || matches!(input, Input::HostPower { .. });
         match input {
             Input::Reading(reading) => self.hear(reading, now),
             Input::Silence(silence) => self.hear_nothing(silence, now),
@@ -158,7 +159,7 @@ impl Site {
             Input::Command(command) => self.command(command, now),
             Input::Tick => self.pass_time(now),
         }
-        self.advance(now, is_tick);
+        self.advance(now, is_tick, is_look);
         std::mem::take(&mut self.out)
     }
 
@@ -172,7 +173,7 @@ impl Site {
         self.sources.values().any(|source| source.kind.is_on_battery())
     }
 
-    fn advance(&mut self, now: &Now, is_tick: bool) {
+    fn advance(&mut self, now: &Now, is_tick: bool, is_look: bool) {
         self.note_domains(now);
         self.open_incident(now);
         self.change_phases(now);
@@ -180,7 +181,10 @@ impl Site {
             self.is_plan_due = false;
             self.replan(now);
         }
-        self.drive(now);
+        if is_look {
+            self.look_after(now);
+        }
+        self.start_due(now);
         self.watch_journal(now);
         if is_tick && self.is_standing_due && self.run.is_none() {
             self.is_standing_due = false;
