@@ -16,6 +16,7 @@ mod process;
 mod seed;
 mod ups;
 mod virsh;
+mod written;
 
 pub use bmc::Bmc;
 pub use controller::Controller;
@@ -26,3 +27,4 @@ pub use process::until;
 pub use seed::Seed;
 pub use ups::{Battery, Upsd};
 pub use virsh::{Guest, GuestState};
+pub use written::Numbers;

@@ -1,8 +1,8 @@
 //! Outages from mains lost to everything home.
 
-use crate::stage::{LATER, Numbers, SOON, Stage};
+use crate::stage::{LATER, SOON, Stage};
 use crate::watch::{assert_lived_on, downtimes, watch};
-use ridethrough_lab::GuestState;
+use ridethrough_lab::{GuestState, Numbers};
 
 /// Mains is away for less than the ride-through.
 pub fn short(stage: &mut Stage) {
@@ -78,7 +78,7 @@ fn assert_autostart_kept(stage: &Stage) {
 
 /// Waiting for ten minutes would empty the battery: it acts at once.
 pub fn fatal_ride_through(stage: &mut Stage) {
-    stage.restart_controller(Numbers { ride_through_s: 600, move_after_s: 600 });
+    stage.restart_controller(Numbers { ride_through_s: 600, move_after_s: 600, moves_per_host: 2 });
     let run = stage.next_run();
     stage.upsd.lose_mains("rack-a", 75.0);
     watch(stage, LATER, |_| stage.lab.bmc_says(1) == Some(false));
@@ -93,7 +93,7 @@ pub fn fatal_ride_through(stage: &mut Stage) {
 
 /// No host keeps its power, the last two UPSes failing seconds after the first.
 pub fn all_fail(stage: &mut Stage) {
-    stage.restart_controller(Numbers { ride_through_s: 8, move_after_s: 8 });
+    stage.restart_controller(Numbers { ride_through_s: 8, move_after_s: 8, moves_per_host: 2 });
     let run = stage.next_run();
     stage.upsd.lose_mains("rack-a", 90.0);
     stage.until("rack-a drains for five seconds", SOON, |stage| stage.upsd.battery("rack-a").runtime_s <= 85.0);

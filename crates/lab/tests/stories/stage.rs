@@ -1,6 +1,6 @@
 //! The stage of every story: three hosts on three UPSes, guests of three tiers drawn from the seed, the controller.
 
-use ridethrough_lab::{Controller, Guest, Lab, Seed, Upsd, until};
+use ridethrough_lab::{Controller, Guest, Lab, Numbers, Seed, Upsd, until};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,13 +29,6 @@ impl Cast {
     }
 }
 
-/// Numbers of the configuration that a story may want otherwise.
-#[derive(Clone, Copy, Debug)]
-pub struct Numbers {
-    pub ride_through_s: u64,
-    pub move_after_s: u64,
-}
-
 pub struct Stage {
     // In the order of dropping.
     pub controller: Option<Controller>,
@@ -47,7 +40,7 @@ pub struct Stage {
 }
 
 const RACKS: [&str; 3] = ["rack-a", "rack-b", "rack-c"];
-const USUAL: Numbers = Numbers { ride_through_s: 4, move_after_s: 4 };
+const USUAL: Numbers = Numbers { ride_through_s: 4, move_after_s: 4, moves_per_host: 2 };
 
 impl Stage {
     /// Boots everything; the controller runs and all domains are armed.
@@ -77,57 +70,14 @@ impl Stage {
         stage
     }
 
-    /// The configuration as an operator would write it.
-    pub fn config(&self, numbers: Numbers) -> String {
-        let dir = self.lab.dir().display();
-        let (address, port) = (self.upsd.address(), self.upsd.port());
-        let secret = self.upsd.password_file().display();
-        let mut text = format!(
-            "[controller]\ndata_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:7878\"\npoll_mains = \"1s\"\npoll_battery = \"1s\"\n"
-        );
-        text.push_str("[moves]\nbandwidth = \"100MiB\"\nper_host = 2\n");
-        for rack in RACKS {
-            text.push_str(&format!(
-                "[ups.{rack}.nut]\nhost = \"{address}\"\nport = {port}\nups = \"{rack}\"\nuser = \"monitor\"\npassword = {{ file = \"{secret}\" }}\n"
-            ));
-            text.push_str(&format!(
-                "[[domain]]\nname = \"{rack}\"\nups = [\"{rack}\"]\nride_through = \"{}s\"\nmove_after = \"{}s\"\nmains_stable = \"4s\"\n",
-                numbers.ride_through_s, numbers.move_after_s
-            ));
-        }
-        let uris: Vec<String> = (1..=3).map(|host| format!("kvm{host} = {{ uri = \"qemu+tcp://kvm{host}/system\" }}")).collect();
-        text.push_str(&format!("[platform.lab.libvirt]\nhosts = {{ {} }}\n", uris.join(", ")));
-        for (host, rack) in (1..=3).zip(RACKS) {
-            let bmc = self.lab.bmc(host);
-            text.push_str(&format!(
-                "[host.kvm{host}]\nsite = \"main\"\nfeeds = [{{ ups = \"{rack}\" }}]\nshutdown_time = \"10s\"\nboot_time = \"60s\"\n\
-                 shutdown = {{ ssh = {{ address = \"{}\", user = \"root\", key = {{ file = \"{}\" }}, known_hosts = \"{}\" }} }}\n\
-                 power = {{ ipmi = {{ address = \"{}\", port = {}, user = \"{}\", password = {{ file = \"{}\" }}, cipher_suite = 3 }} }}\n",
-                self.lab.host_address(host),
-                self.lab.ssh_key().display(),
-                self.lab.known_hosts().display(),
-                bmc.address,
-                bmc.port,
-                bmc.user,
-                bmc.password_file.display(),
-            ));
-        }
-        for (rank, tier) in self.tiers.iter().enumerate() {
-            let rungs = if rank == 0 { "[\"move\", \"shut-down\"]" } else { "[\"shut-down\"]" };
-            text.push_str(&format!(
-                "[[tier]]\nname = \"{tier}\"\nmatch = {{ tag = \"power:{tier}\" }}\non_outage = {rungs}\nstop_budget = \"8s\"\n"
-            ));
-        }
-        text
-    }
-
     pub fn config_path(&self) -> PathBuf {
-        self.lab.dir().join("ridethrough.toml")
+        self.lab.config_path()
     }
 
     /// Writes the configuration, starts the controller, waits until it sees everything, arms all domains.
     pub fn start_controller(&mut self, numbers: Numbers) {
-        std::fs::write(self.config_path(), self.config(numbers)).expect("the configuration is written");
+        let text = self.lab.config(&self.upsd, &RACKS, &self.tiers, numbers);
+        std::fs::write(self.config_path(), text).expect("the configuration is written");
         self.serve(&[]);
         for rack in RACKS {
             self.arm(rack);
