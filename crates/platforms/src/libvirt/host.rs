@@ -64,6 +64,11 @@ impl Host {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn has_connection(&self) -> bool {
+        self.open_connection().is_some()
+    }
+
     fn open_connection(&self) -> Option<Arc<Connection>> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|connection| connection.is_open()).map(Arc::clone)

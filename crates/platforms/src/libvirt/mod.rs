@@ -19,6 +19,11 @@ mod wire;
 mod xdr;
 mod xml;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use config::{Config, HostConfig, Uri, UriError};
 
 use async_trait::async_trait;
@@ -111,12 +116,14 @@ impl Libvirt {
         elsewhere
     }
 
-    /// Has a worker make a request that may take long. Says at once where it is refused, else that it is under way.
+    /// Has a worker make a request that may take long. Says at once where it is refused, else that it is under way. What is
+    /// held is given back after the end has been noted: whoever waits for it finds the truth.
     async fn send(
         &self,
         desk: &Arc<Desk>,
         task: &Task,
         deadline: Instant,
+        held: impl Send + 'static,
         request: impl Future<Output = Result<()>> + Send + 'static,
     ) -> Result<Started> {
         let number = desk.begin(task.clone());
@@ -125,6 +132,7 @@ impl Libvirt {
         self.workers.start(async move {
             let result = request.await;
             noted.end(number, result.as_ref().map_or_else(|error| Standing::Failed(error.to_failure()), |()| Standing::Answered));
+            drop(held);
             let _ = done.send(result);
         });
         let wait_until = deadline.min(Instant::now() + REFUSAL_WAIT_MAX);

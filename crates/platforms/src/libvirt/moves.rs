@@ -48,13 +48,12 @@ impl Libvirt {
         let parameters = migrate_parameters(self.bandwidth_mib_s, target.config.migrate_address.as_deref());
         let (from, to) = (from.clone(), to.clone());
         let request = async move {
-            let _place = place;
             let request =
                 Migrate { domain: &there.domain, destination: &destination, parameters: &parameters, flags: MIGRATE_FLAGS };
             let answer = connection.call(&request, Instant::now() + MOVE_CALL_MAX).await;
             answer.map_err(|error| error.into_error(MOVE).with("from", from).with("to", to))
         };
-        self.send(&desk, task, deadline, request).await
+        self.send(&desk, task, deadline, place, request).await
     }
 
     /// What a move finds: a VM that can go, or one that is gone already or on its way.

@@ -53,12 +53,11 @@ impl Libvirt {
         let connection = self.own_connection(host, SHUT_DOWN, deadline).await?;
         let id = id.clone();
         let request = async move {
-            let _place = place;
             let until = Instant::now() + SHUTDOWN_CALL_MAX;
             let answer = connection.call(&ShutDown { domain: &there.domain, flags }, until).await;
             answer.map_err(|error| error.into_error(SHUT_DOWN).with("host", id))
         };
-        self.send(&desk, task, deadline, request).await
+        self.send(&desk, task, deadline, place, request).await
     }
 
     pub(super) async fn power_off(&self, task: &Task, id: &HostId, deadline: Instant) -> Result<Started> {
@@ -81,11 +80,10 @@ impl Libvirt {
         let connection = self.own_connection(host, POWER_OFF, deadline).await?;
         let id = id.clone();
         let request = async move {
-            let _held = (turn, place);
             let answer = connection.call(&Destroy { domain: &there.domain }, Instant::now() + CHANGE_CALL_MAX).await;
             answer.map_err(|error| error.into_error(POWER_OFF).with("host", id))
         };
-        self.send(&desk, task, deadline, request).await
+        self.send(&desk, task, deadline, (turn, place), request).await
     }
 
     /// What a stop finds: something to stop, or nothing to do.
@@ -184,11 +182,10 @@ impl Libvirt {
         let connection = self.own_connection(host, START, deadline).await?;
         let id = id.clone();
         let request = async move {
-            let _held = (turn, place);
             let answer = connection.call(&Create { domain: &there.domain }, Instant::now() + CHANGE_CALL_MAX).await;
             answer.map_err(|error| error.into_error(START).with("host", id))
         };
-        self.send(&desk, task, deadline, request).await
+        self.send(&desk, task, deadline, (turn, place), request).await
     }
 
     pub(super) async fn poll_start(&self, task: &Task, id: &HostId, deadline: Instant) -> Result<Progress> {
