@@ -1,9 +1,9 @@
 //! The libvirt driver against real libvirtd and QEMU in the lab. virsh, the guests' consoles and their heartbeats are the
 //! witnesses; what the driver says about itself is only compared with them.
 
-mod libvirt_estate;
+mod estate;
 
-use libvirt_estate::{Estate, LIMIT, cx, detail, op_abort, op_autostart, op_move, op_off, op_shut, op_start};
+use estate::{Estate, LIMIT, cx, detail, op_abort, op_autostart, op_move, op_off, op_shut, op_start};
 use ridethrough_driver::{FailureKind, Platform, TookEffect};
 use ridethrough_lab::{Guest, GuestState, gate};
 use ridethrough_model::{Bytes, HostId, Observed, Progress, Started, VmId, VmPower};
