@@ -1,1 +1,3 @@
-//! Drivers for UPSes, PDUs and sensors.
+//! Drivers for UPSes. One directory a protocol: `wire` is pure bytes, `map` is pure meaning, the rest does the IO.
+
+pub mod nut;

@@ -1,0 +1,121 @@
+//! One connection to one upsd: requests and complete answers, within the caller's deadline. Knows no UPS and no meaning.
+
+use super::wire::{self, Refusal, Row};
+use ridethrough_driver::{Cx, Error, FailureKind, Result, Secret};
+use std::collections::BTreeMap;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// An answer, or upsd's own "no".
+pub(crate) type Answer<T> = std::result::Result<T, Refusal>;
+
+/// A live connection. One that broke, or whose answer was not awaited, must be dropped: the next answer would be the old one's.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+    /// Our own address, as upsd sees it.
+    pub(crate) own_address: String,
+}
+
+impl Connection {
+    pub(crate) async fn open(host: &str, port: u16, cx: &Cx) -> Result<Self> {
+        let connect = async {
+            let dial = TcpStream::connect((host, port)).await;
+            dial.map_err(|cause| {
+                Error::new(FailureKind::Unreachable, "connect to upsd", "no connection").no_effect().caused_by(cause)
+            })
+        };
+        let stream = cx.bound("connect to upsd", connect).await.map_err(|error| error.with("upsd", format!("{host}:{port}")))?;
+        let own_address = stream.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address })
+    }
+
+    async fn send(&mut self, words: &[&str]) -> Result<()> {
+        let mut line: String = words.iter().map(|word| wire::quoted(word)).collect::<Vec<_>>().join(" ");
+        line.push('\n');
+        self.stream.get_mut().write_all(line.as_bytes()).await.map_err(lost)
+    }
+
+    async fn words(&mut self) -> Result<Vec<String>> {
+        let mut line = Vec::new();
+        let limit = u64::try_from(wire::LINE_MAX).unwrap_or(u64::MAX) + 1;
+        let read = (&mut self.stream).take(limit).read_until(b'\n', &mut line).await.map_err(lost)?;
+        if read == 0 {
+            return Err(Error::new(FailureKind::Unreachable, "read from upsd", "it closed the connection"));
+        }
+        if line.last() != Some(&b'\n') {
+            let what =
+                if line.len() > wire::LINE_MAX { "a line without end" } else { "half a line, then it closed the connection" };
+            return Err(Error::new(FailureKind::Protocol, "read from upsd", what));
+        }
+        wire::words(&String::from_utf8_lossy(&line))
+            .map_err(|cause| Error::new(FailureKind::Protocol, "read from upsd", "not a line of NUT").caused_by(cause))
+    }
+
+    /// A request with an answer of one line: its words.
+    pub(crate) async fn ask(&mut self, words: &[&str]) -> Result<Answer<Vec<String>>> {
+        self.send(words).await?;
+        let answer = self.words().await?;
+        Ok(wire::refusal(&answer).map_or(Ok(answer), Err))
+    }
+
+    /// `LIST what ...`: the rows, without the words that repeat the question.
+    pub(crate) async fn list(&mut self, question: &[&str]) -> Result<Answer<Vec<Vec<String>>>> {
+        let mut request = vec!["LIST"];
+        request.extend(question);
+        self.send(&request).await?;
+        let first = self.words().await?;
+        if let Some(refusal) = wire::refusal(&first) {
+            return Ok(Err(refusal));
+        }
+        if !wire::is_begin(&first, question) {
+            let said = format!("`{}` instead of a list", wire::shown(&first));
+            return Err(Error::new(FailureKind::Protocol, "read a list from upsd", said));
+        }
+        let mut rows = Vec::new();
+        loop {
+            let line = self.words().await?;
+            let row = wire::row(&line, question)
+                .map_err(|cause| Error::new(FailureKind::Protocol, "read a list from upsd", "it is broken").caused_by(cause))?;
+            match row {
+                Row::End => return Ok(Ok(rows)),
+                Row::Of(_) if rows.len() >= wire::ROWS_MAX => {
+                    let said = format!("a list of more than {} rows", wire::ROWS_MAX);
+                    return Err(Error::new(FailureKind::Protocol, "read a list from upsd", said));
+                }
+                Row::Of(row) => rows.push(row),
+            }
+        }
+    }
+
+    /// Every variable of a UPS.
+    pub(crate) async fn vars(&mut self, ups: &str) -> Result<Answer<BTreeMap<String, String>>> {
+        let rows = self.list(&["VAR", ups]).await?;
+        let pair = |row: Vec<String>| match <[String; 2]>::try_from(row) {
+            Ok([name, value]) => Some((name.to_lowercase(), value)),
+            // A row of another shape is skipped: what it would have said stays unknown.
+            Err(_) => None,
+        };
+        Ok(rows.map(|rows| rows.into_iter().filter_map(pair).collect()))
+    }
+
+    /// Says who we are and that we follow that UPS, so that its primary waits for us.
+    pub(crate) async fn log_in(&mut self, ups: &str, user: &str, password: &Secret) -> Result<Answer<()>> {
+        for request in [["USERNAME", user], ["PASSWORD", password.reveal()], ["LOGIN", ups]] {
+            if let Err(refusal) = self.ask(&request).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The names of the UPSes that this upsd knows.
+    pub(crate) async fn names(&mut self) -> Result<Vec<String>> {
+        let rows = self.list(&["UPS"]).await?.unwrap_or_default();
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
+    }
+}
+
+fn lost(cause: std::io::Error) -> Error {
+    Error::new(FailureKind::Unreachable, "talk to upsd", "the connection was lost").caused_by(cause)
+}

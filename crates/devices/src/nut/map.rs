@@ -1,0 +1,105 @@
+//! Variables of NUT into a reading. Vendor lore lives here: what is nonsense becomes "unknown", never a number.
+
+use ridethrough_model::{Millis, Milliwatts, Mono, Ppm, Reading, StatusToken, UpsId, UpsStatus};
+use std::collections::BTreeMap;
+
+/// A runtime beyond a week is a counter at its end (65535 min, 0xFFFFFFFF s), not a battery.
+const RUNTIME_MAX_S: u64 = 7 * 24 * 3600;
+
+/// The reading in a `LIST VAR` answer.
+#[must_use]
+pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -> Reading {
+    let var = |name: &str| vars.get(name).map(String::as_str);
+    let status = UpsStatus::parse(var("ups.status").unwrap_or_default());
+    let is_on_mains = status.has(&StatusToken::Ol);
+    Reading {
+        ups,
+        observed_at,
+        charge: var("battery.charge").and_then(|text| percent(text, 100)),
+        runtime: var("battery.runtime").and_then(|text| runtime(text, is_on_mains)),
+        load: var("ups.load").and_then(|text| percent(text, 400)),
+        realpower: var("ups.realpower").and_then(watts),
+        realpower_nominal: var("ups.realpower.nominal").and_then(watts),
+        runtime_low: var("battery.runtime.low").and_then(thousandths).map(Millis),
+        status,
+    }
+}
+
+/// Seconds. Zero on mains is a card that has not measured yet; 65535 is an empty register of 16 bits. Neither is a runtime.
+fn runtime(text: &str, is_on_mains: bool) -> Option<Millis> {
+    let millis = thousandths(text)?;
+    let is_nonsense = millis / 1000 > RUNTIME_MAX_S || millis / 1000 == 65_535 || (millis == 0 && is_on_mains);
+    (!is_nonsense).then_some(Millis(millis))
+}
+
+fn percent(text: &str, max: u64) -> Option<Ppm> {
+    let thousandths = thousandths(text)?;
+    (thousandths <= max * 1000).then(|| u32::try_from(thousandths * 10).ok()).flatten().map(Ppm)
+}
+
+fn watts(text: &str) -> Option<Milliwatts> {
+    thousandths(text).map(Milliwatts)
+}
+
+/// A plain decimal times a thousand. Negative (-1 means "no value" in many drivers), exponents and texts are no numbers.
+fn thousandths(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let mut digits = fraction.bytes().chain(std::iter::repeat(b'0'));
+    let mut value: u64 = whole.parse().ok()?;
+    for _ in 0..3 {
+        value = value.checked_mul(10)?.checked_add(u64::from(digits.next()? - b'0'))?;
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> Reading {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        reading(UpsId::new("a"), Mono(7), &vars)
+    }
+
+    #[test]
+    fn what_a_ups_says_is_taken_in_its_units() {
+        let all = read(&[
+            ("ups.status", "OL CHRG"),
+            ("battery.charge", "98.5"),
+            ("battery.runtime", "11520.00"),
+            ("ups.load", "7"),
+            ("ups.realpower", "210.5"),
+            ("battery.runtime.low", "180"),
+        ]);
+        assert_eq!(all.status.to_string(), "OL CHRG");
+        assert_eq!((all.charge, all.load), (Some(Ppm(985_000)), Some(Ppm(70_000))));
+        assert_eq!((all.runtime, all.runtime_low), (Some(Millis::from_secs(11_520)), Some(Millis::from_secs(180))));
+        assert_eq!(all.realpower, Some(Milliwatts(210_500)));
+    }
+
+    #[test]
+    fn nonsense_seen_in_the_field_is_unknown() {
+        for (status, runtime) in
+            [("OL", "-1"), ("OL", "0"), ("OB", "65535"), ("OB", "4294967295"), ("OB", "n/a"), ("OB", "1e3"), ("OB", "")]
+        {
+            assert_eq!(read(&[("ups.status", status), ("battery.runtime", runtime)]).runtime, None, "{status} {runtime}");
+        }
+        assert_eq!(
+            read(&[("ups.status", "OB"), ("battery.runtime", "0")]).runtime,
+            Some(Millis::ZERO),
+            "on battery zero is the end"
+        );
+        assert_eq!(read(&[("battery.charge", "255")]).charge, None);
+        let silent = read(&[]);
+        assert!(silent.status.0.is_empty() && silent.charge.is_none() && silent.load.is_none());
+    }
+
+    #[test]
+    fn unknown_tokens_are_kept() {
+        assert_eq!(read(&[("ups.status", "OB FROB lb")]).status.to_string(), "OB LB FROB");
+    }
+}

@@ -1,0 +1,157 @@
+//! A UPS served by Network UPS Tools' upsd, over plain TCP. Reads everything with one `LIST VAR`; logs in so that a primary waits
+//! for us. What it is not: it sends no commands to the UPS, and does not speak TLS yet. Begin in [`Nut`].
+
+mod connection;
+pub mod map;
+pub mod wire;
+
+use async_trait::async_trait;
+use connection::{Answer, Connection};
+use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
+use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
+use tokio::sync::Mutex;
+use wire::Refusal;
+
+/// How a UPS is reached.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name with us.
+    pub ups_id: UpsId,
+    /// The machine upsd runs on.
+    pub host: String,
+    /// Its port, usually 3493.
+    pub port: u16,
+    /// Its name with upsd.
+    pub ups: String,
+    /// A user of `upsd.users` with the role `upsmon secondary`; without one, nobody waits for us.
+    pub user: Option<String>,
+    /// That user's password.
+    pub password: Option<Secret>,
+}
+
+/// One UPS of one upsd.
+#[derive(Debug)]
+pub struct Nut {
+    config: Config,
+    /// Taken out while it is used: a call given up in the middle leaves nothing that could be mistaken for an answer.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Nut {
+    /// A UPS that is dialled at the first call.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, connection: Mutex::new(None) }
+    }
+
+    async fn connect(&self, cx: &Cx) -> Result<Connection> {
+        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
+        if let (Some(user), Some(password)) = (&self.config.user, &self.config.password) {
+            let logged_in = cx.bound("log in to upsd", connection.log_in(&self.config.ups, user, password)).await?;
+            // A refused login does not keep us from reading; `verify` is where a person hears of it.
+            drop(logged_in);
+        }
+        Ok(connection)
+    }
+
+    /// Every variable: over the connection at hand, or over a new one if that was closed meanwhile (upsd does so after 60 s).
+    async fn vars(&self, cx: &Cx) -> Result<(Answer<std::collections::BTreeMap<String, String>>, Connection)> {
+        let kept = self.connection.lock().await.take();
+        if let Some(mut connection) = kept
+            && let Ok(answer) = cx.bound("read the UPS", connection.vars(&self.config.ups)).await
+        {
+            return Ok((answer, connection));
+        }
+        let mut connection = self.connect(cx).await?;
+        let answer = cx.bound("read the UPS", connection.vars(&self.config.ups)).await?;
+        Ok((answer, connection))
+    }
+
+    fn place(&self) -> String {
+        format!("{}@{}:{}", self.config.ups, self.config.host, self.config.port)
+    }
+
+    fn silence(&self, cx: &Cx, kind: SilenceKind, message: String) -> Silence {
+        Silence { ups: self.config.ups_id.clone(), at: cx.now, kind, message }
+    }
+
+    async fn refused(&self, cx: &Cx, connection: &mut Connection, refusal: &Refusal) -> Silence {
+        let place = self.place();
+        match refusal.code.as_str() {
+            "DATA-STALE" => self.silence(cx, SilenceKind::Stale, format!("upsd has no fresh data of {place}: its driver hangs")),
+            "DRIVER-NOT-CONNECTED" => self.silence(
+                cx,
+                SilenceKind::Disconnected,
+                format!("upsd has lost the driver of {place}: start it on the machine of upsd"),
+            ),
+            "UNKNOWN-UPS" => {
+                let message = self.unknown(connection, cx).await;
+                self.silence(cx, SilenceKind::Refused, message)
+            }
+            code => self.silence(cx, SilenceKind::Refused, format!("upsd refuses to tell about {place}: {code}")),
+        }
+    }
+
+    async fn unknown(&self, connection: &mut Connection, cx: &Cx) -> String {
+        let names = cx.bound("list the UPSes", connection.names()).await.unwrap_or_default();
+        let known = if names.is_empty() { "it names none".to_owned() } else { format!("it knows {}", names.join(", ")) };
+        format!("upsd at {}:{} knows no UPS `{}`: {known}", self.config.host, self.config.port, self.config.ups)
+    }
+}
+
+#[async_trait]
+impl Device for Nut {
+    async fn read(&self, cx: &Cx) -> Result<std::result::Result<Reading, Silence>> {
+        let (answer, mut connection) = match self.vars(cx).await {
+            Ok(found) => found,
+            Err(error) => {
+                let message = error.to_failure().message;
+                return Ok(Err(self.silence(cx, SilenceKind::Unreachable, message)));
+            }
+        };
+        let seen = match answer {
+            Ok(vars) => Ok(map::reading(self.config.ups_id.clone(), cx.now, &vars)),
+            Err(refusal) => Err(self.refused(cx, &mut connection, &refusal).await),
+        };
+        if !matches!(&seen, Err(Silence { kind: SilenceKind::Refused, .. })) {
+            *self.connection.lock().await = Some(connection);
+        }
+        Ok(seen)
+    }
+
+    async fn clients(&self, cx: &Cx) -> Result<Vec<Client>> {
+        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
+        let own = connection.own_address.clone();
+        let rows = cx.bound("list the clients", connection.list(&["CLIENT", &self.config.ups])).await?;
+        let rows = rows.map_err(|refusal| {
+            let kind = if refusal.code == "UNKNOWN-UPS" { FailureKind::NotFound } else { FailureKind::Unsupported };
+            Error::new(kind, "list the clients", refusal.code).no_effect().with("ups", self.place())
+        })?;
+        let mut addresses: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next()).collect();
+        // Our own login is one of them, if we are logged in.
+        let is_logged_in = self.config.user.is_some() && self.connection.lock().await.is_some();
+        if is_logged_in && let Some(ours) = addresses.iter().position(|address| *address == own) {
+            addresses.remove(ours);
+        }
+        Ok(addresses.into_iter().map(|address| Client { address }).collect())
+    }
+
+    async fn verify(&self, cx: &Cx) -> Result<()> {
+        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
+        let ups = self.config.ups.as_str();
+        let known = cx.bound("look for the UPS", connection.ask(&["GET", "UPSDESC", ups])).await?;
+        if known.is_err_and(|refusal| refusal.code == "UNKNOWN-UPS") {
+            let message = self.unknown(&mut connection, cx).await;
+            return Err(Error::new(FailureKind::NotFound, "look for the UPS", message).no_effect());
+        }
+        let (Some(user), Some(password)) = (&self.config.user, &self.config.password) else { return Ok(()) };
+        let answer = cx.bound("log in to upsd", connection.log_in(ups, user, password)).await?;
+        answer.map_err(|refusal| {
+            let message = format!(
+                "upsd says {}: user `{user}` needs this password and the role `upsmon secondary` in upsd.users",
+                refusal.code
+            );
+            Error::new(FailureKind::Unauthorized, "log in to upsd", message).no_effect().with("ups", self.place())
+        })
+    }
+}
