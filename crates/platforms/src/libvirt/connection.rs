@@ -68,6 +68,8 @@ struct Board {
     pending: BTreeMap<u32, Pending>,
     serial_next: u32,
     heard_at: Instant,
+    /// A call was not answered in time, and nothing else came either: no new caller gets this connection.
+    is_suspect: bool,
     closed: Option<CallError>,
 }
 
@@ -148,7 +150,13 @@ impl Connection {
         workers: &Workers,
     ) -> Self {
         let shared = Arc::new(Shared {
-            board: Mutex::new(Board { pending: BTreeMap::new(), serial_next: 1, heard_at: Instant::now(), closed: None }),
+            board: Mutex::new(Board {
+                pending: BTreeMap::new(),
+                serial_next: 1,
+                heard_at: Instant::now(),
+                is_suspect: false,
+                closed: None,
+            }),
             places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
         });
         let (outbox, frames) = mpsc::channel(OUTBOX_MAX);
@@ -181,18 +189,21 @@ impl Connection {
         self.call(&Open {}, deadline).await
     }
 
-    /// Whether calls may still be answered.
+    /// Whether a new caller should use it.
     pub(crate) fn is_open(&self) -> bool {
-        self.shared.board().closed.is_none()
+        let board = self.shared.board();
+        board.closed.is_none() && !board.is_suspect
     }
 
     /// Calls and waits for the answer, at most until the deadline. Dropping it is safe; the daemon may act all the same.
     pub(crate) async fn call<P: Procedure>(&self, procedure: &P, deadline: Instant) -> Result<P::Reply, CallError> {
         let begun = Instant::now();
         let result = self.exchange(procedure, deadline).await;
-        if matches!(result, Err(CallError::TooLate { .. })) && self.shared.board().heard_at < begun {
-            // Not a byte all the time: the next call shall dial anew rather than wait here again.
-            self.shared.close(CallError::Lost("the daemon has gone silent".to_owned()));
+        if matches!(result, Err(CallError::TooLate { .. })) {
+            // Not a byte all the time: the next call shall dial anew rather than wait here again. Who waits already, with more
+            // time, may still be answered.
+            let mut board = self.shared.board();
+            board.is_suspect |= board.heard_at <= begun;
         }
         let body = result?;
         P::decode(&mut Decoder::new(&body)).map_err(|cause| CallError::Unreadable { procedure: P::NUMBER, cause })
@@ -295,3 +306,7 @@ fn take_frame(rest: &[u8], shared: &Shared, outbox: &mpsc::Sender<Vec<u8>>) -> R
     // Events and whatever a newer daemon may say are not for us.
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
