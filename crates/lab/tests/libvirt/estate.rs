@@ -73,12 +73,13 @@ impl Estate {
         self.lab.dir().join(format!("h{at}/run/libvirt/libvirt-sock"))
     }
 
-    fn hosts(&self) -> Vec<(String, HostConfig)> {
+    /// All hosts; memory goes to the address each names itself, or to one that we name.
+    fn hosts(&self, is_address_named: bool) -> Vec<(String, HostConfig)> {
         let one = |at: usize| {
             let uri = format!("qemu+unix:///system?socket={}", self.socket(at).display());
             let config = HostConfig {
                 migrate_uri: Some(self.lab.libvirt_uri(at)),
-                migrate_address: Some(self.lab.host_address(at)),
+                migrate_address: is_address_named.then(|| self.lab.host_address(at)),
                 ..HostConfig::at(uri.parse().expect("an address"))
             };
             (host(at), config)
@@ -94,16 +95,16 @@ impl Estate {
 
     /// A driver of all hosts.
     pub(crate) fn driver(&self) -> Libvirt {
-        self.make(self.hosts(), None)
+        self.make(self.hosts(false), None)
     }
     /// One whose moves take only so much of the network.
     pub(crate) fn slow_driver(&self, mib_s: u64) -> Libvirt {
-        self.make(self.hosts(), Some(mib_s))
+        self.make(self.hosts(true), Some(mib_s))
     }
     /// A driver of all hosts and some more.
     pub(crate) fn driver_with(&self, more: &[(&str, &str)]) -> Libvirt {
         let more = more.iter().map(|(name, uri)| ((*name).to_owned(), HostConfig::at(uri.parse().expect("an address"))));
-        self.make(self.hosts().into_iter().chain(more).collect(), None)
+        self.make(self.hosts(false).into_iter().chain(more).collect(), None)
     }
     /// A driver of only these hosts.
     pub(crate) fn driver_of(&self, hosts: &[(&str, &str)]) -> Libvirt {

@@ -201,6 +201,13 @@ async fn a_vm_moves_while_it_runs_and_says_how_it_was() {
 
     let error = driver.start(&op_start(&vm, 1), &cx()).await.unwrap_err();
     assert_eq!((error.kind(), error.took_effect()), (FailureKind::Refused, TookEffect::No), "{error}");
+
+    // Home again, at full speed and to the address that the host itself names.
+    let driver = estate.driver();
+    let task = estate.begin(&driver, &op_move(&vm, 2, 1)).await;
+    detail(&estate.finish(&driver, &task).await);
+    assert_eq!(estate.lab.running_on("crit"), [1]);
+    assert_eq!(estate.lab.beats(1, "crit").last().unwrap().boot, after[0].boot);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,4 +298,86 @@ async fn a_target_that_dies_in_the_middle_costs_nothing() {
     let task = estate.begin(&driver, &op_shut(&vm, 1)).await;
     assert_eq!(estate.finish(&driver, &task).await, Progress::Done { detail: None });
     assert!(begun.elapsed() < LIMIT, "a dead host delays nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_daemon_that_dies_in_the_middle_ends_the_move_and_not_the_guest() {
+    if !gate("libvirt: source daemon dies") {
+        return;
+    }
+    let estate = Estate::new(2);
+    estate.start(1, &Guest::new("crit", &[]));
+    let vm = estate.vm("crit");
+    let driver = estate.slow_driver(2);
+    let task = estate.begin(&driver, &op_move(&vm, 1, 2)).await;
+    estate.until_moving(&driver, &task).await;
+    estate.kill_daemon(1);
+    let error = driver.poll(&task, &cx()).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Unreachable, "not known is not failed: {error}");
+    estate.start_daemon(1);
+    let Progress::Failed(failure) = estate.finish(&driver, &task).await else { panic!("its daemon was killed") };
+    assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
+    assert_eq!(estate.lab.running_on("crit"), [1]);
+    estate.more_beats(1, "crit");
+
+    // Power is cut in the middle of the next one: off is off, and the move knows.
+    estate.until("the target has let go", || estate.lab.state(2, "crit") == GuestState::Gone);
+    let task = estate.begin(&driver, &op_move(&vm, 1, 2)).await;
+    estate.until_moving(&driver, &task).await;
+    let force = estate.begin(&driver, &op_off(&vm, 1)).await;
+    assert_eq!(estate.finish(&driver, &force).await, Progress::Done { detail: None });
+    assert!(matches!(estate.finish(&driver, &task).await, Progress::Failed(_)));
+    assert_eq!(estate.lab.state(1, "crit"), GuestState::Off);
+    assert_eq!(estate.lab.running_on("crit"), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_loses_power_in_the_middle_leaves_no_second_copy() {
+    if !gate("libvirt: source dies") {
+        return;
+    }
+    let estate = Estate::new(2);
+    estate.start(1, &Guest::new("crit", &[]));
+    let vm = estate.vm("crit");
+    let driver = estate.slow_driver(2);
+    let task = estate.begin(&driver, &op_move(&vm, 1, 2)).await;
+    estate.until_moving(&driver, &task).await;
+    estate.lab.cut_power(1);
+    let error = driver.poll(&task, &cx()).await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Unreachable, "not known is not failed: {error}");
+    estate.until("the target lets go of its half", || estate.lab.state(2, "crit") == GuestState::Gone);
+
+    estate.lab.power_on(1).unwrap();
+    assert!(matches!(estate.finish(&driver, &task).await, Progress::Failed(_)));
+    let task = estate.begin(&driver, &op_start(&vm, 1)).await;
+    assert_eq!(estate.finish(&driver, &task).await, Progress::Done { detail: None });
+    assert_eq!(estate.lab.running_on("crit"), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_vms_move_and_stop_side_by_side() {
+    if !gate("libvirt: side by side") {
+        return;
+    }
+    let estate = Estate::new(2);
+    let names = ["c1", "c2", "c3", "s1", "s2"];
+    for name in names {
+        estate.start(1, &Guest::new(name, &[]));
+    }
+    let driver = estate.driver();
+    let ops: Vec<_> = names
+        .iter()
+        .map(|name| if name.starts_with('c') { op_move(&estate.vm(name), 1, 2) } else { op_shut(&estate.vm(name), 1) })
+        .collect();
+    let mut tasks = Vec::new();
+    for op in &ops {
+        tasks.push(estate.begin(&driver, op).await);
+    }
+    for task in &tasks {
+        assert!(matches!(estate.finish(&driver, task).await, Progress::Done { .. }), "{task:?}");
+    }
+    for name in names {
+        let expected: &[usize] = if name.starts_with('c') { &[2] } else { &[] };
+        assert_eq!(estate.lab.running_on(name), expected, "{name}");
+    }
 }

@@ -127,10 +127,13 @@ impl Libvirt {
             Some(DomainState::Running) => self.arrived(to, there, deadline).await,
             Some(DomainState::Moving | DomainState::Starting) => Progress::Running { done_ppm: None },
             Some(state) => {
-                let message = format!("it is not on {from} any more and {} on {to}", state.words());
+                let message = format!("it does not run on {from} any more, and is {} on {to}", state.words());
                 Progress::Failed(failure(FailureKind::Refused, message))
             }
-            None => Progress::Failed(failure(FailureKind::Refused, format!("it is neither on {from} nor on {to} any more"))),
+            None => {
+                let message = format!("it does not run on {from} any more, and {to} does not have it");
+                Progress::Failed(failure(FailureKind::Refused, message))
+            }
         })
     }
 
