@@ -4,7 +4,7 @@
 //! still a child of the lab and dies with it.
 
 use crate::host::Host;
-use crate::process::{Process, pause, run};
+use crate::process::{Process, fleeting, pause, run};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,7 @@ impl Drop for BmcServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(switch) = self.switch.take() {
-            let joined = switch.join();
-            drop(joined);
+            fleeting(switch.join());
         }
     }
 }
@@ -103,21 +102,26 @@ fn lan_config(address: &str, port: u16, number: usize, script: &Path, password: 
 /// Carries out what the BMC wants, and shows it whether the host is on.
 fn switch(dir: &Path, host: &Mutex<Host>, stop: &AtomicBool) {
     let (wish, is_on) = (dir.join("wish"), dir.join("is-on"));
+    let mut shown = None;
     while !stop.load(Ordering::Relaxed) {
-        let mut host = host.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Ok(text) = fs::read_to_string(&wish) {
-            match text.trim() {
-                "power 1" => drop(host.power_on()),
-                "power 0" => host.cut_power(),
-                "shutdown 1" => host.ask_down(),
+        let wanted = fs::read_to_string(&wish).ok();
+        let now = {
+            let mut host = host.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match wanted.as_deref().map(str::trim) {
+                Some("power 1") => fleeting(host.power_on()),
+                Some("power 0") => host.cut_power(),
+                Some("shutdown 1") => host.ask_down(),
                 _ => {}
             }
-            let taken = fs::remove_file(&wish);
-            drop(taken);
+            host.is_on()
+        };
+        if shown.replace(now) != Some(now) {
+            if now { fleeting(fs::write(&is_on, "")) } else { fleeting(fs::remove_file(&is_on)) }
         }
-        let shown = if host.is_on() { fs::write(&is_on, "") } else { fs::remove_file(&is_on) };
-        drop(shown);
-        drop(host);
+        if wanted.is_some() {
+            // The BMC answers once this is gone: what it says next is true by then.
+            fleeting(fs::remove_file(&wish));
+        }
         pause();
     }
 }

@@ -1,9 +1,11 @@
 //! One libvirt host: its own namespaces, libvirtd and sshd under a PID 1 of its own. Killing that PID 1 is losing power.
 
 use crate::network::Network;
-use crate::process::{Process, run, until};
+use crate::process::{Instance, Process, until};
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,9 +15,11 @@ pub(crate) struct Host {
     pub(crate) number: usize,
     pub(crate) dir: PathBuf,
     namespace: String,
-    address: String,
     unshare: Option<Process>,
+    init: Option<Instance>,
 }
+
+const HALT: &str = include_str!("../guest/halt.sh");
 
 const LIBVIRTD: &str = "listen_tls = 0\nlisten_tcp = 1\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\nauth_unix_ro = \"none\"\n\
     unix_sock_rw_perms = \"0700\"\nmax_clients = 200\nlog_level = 3\nlog_outputs = \"3:file:/var/log/libvirt/daemon.log\"\n\
@@ -27,7 +31,7 @@ const QEMU: &str = "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nre
 impl Host {
     pub(crate) fn make(lab: &Path, network: &Network, number: usize) -> Result<Self> {
         let dir = lab.join(format!("h{number}"));
-        for part in ["etc/qemu/networks", "lib", "log", "cache", "run"] {
+        for part in ["etc/qemu/networks", "lib", "log", "cache", "run", "sbin"] {
             fs::create_dir_all(dir.join(part))?;
         }
         let address = network.address(number);
@@ -36,13 +40,13 @@ impl Host {
         fs::write(dir.join("etc/qemu.conf"), QEMU)?;
         fs::write(dir.join("hosts"), network.hosts_file())?;
         fs::write(dir.join("hostname"), format!("kvm{number}\n"))?;
-        fs::write(
-            dir.join("halt"),
-            "#!/bin/sh\n# Stands in for systemctl in this host: PID 1 is told to go down.\n(sleep 0.5; kill -TERM 1) >/dev/null 2>&1 </dev/null &\n",
-        )?;
-        run("chmod", &["755", &dir.join("halt").to_string_lossy()])?;
+        for command in ["systemctl", "shutdown", "poweroff", "halt"] {
+            let file = dir.join("sbin").join(command);
+            fs::write(&file, HALT)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+        }
         fs::write(dir.join("init"), Self::init(lab, &dir, number, &address))?;
-        Ok(Self { number, dir, namespace: network.host(number), address, unshare: None })
+        Ok(Self { number, dir, namespace: network.host(number), unshare: None, init: None })
     }
 
     /// The identity its firmware shows.
@@ -56,7 +60,8 @@ impl Host {
             "#!/bin/bash\nmount --make-rprivate /\nmount --bind {dir}/run /run\nmount --bind {dir}/etc /etc/libvirt\n\
              mount --bind {dir}/lib /var/lib/libvirt\nmount --bind {dir}/log /var/log/libvirt\n\
              mount --bind {dir}/cache /var/cache/libvirt\nmount --bind {dir}/hosts /etc/hosts\n\
-             mount --bind {dir}/hostname /etc/hostname\nmount --bind {dir}/halt /usr/bin/systemctl\nhostname kvm{number}\n\
+             mount --bind {dir}/hostname /etc/hostname\nmount --bind {dir}/sbin /usr/local/sbin\n\
+             [ -e /usr/bin/systemctl ] && mount --bind {dir}/sbin/systemctl /usr/bin/systemctl\nhostname kvm{number}\n\
              mkdir -p /run/libvirt /run/lock /run/sshd\n\
              /usr/sbin/libvirtd --listen --pid-file /run/libvirtd.pid >>/var/log/libvirt/stdio.log 2>&1 &\n\
              /usr/sbin/sshd -f /dev/null -o ListenAddress={address} -o HostKey={lab}/ssh-host-key \
@@ -92,53 +97,50 @@ impl Host {
             &init,
         ];
         let name = format!("kvm{}", self.number);
-        self.unshare = Some(Process::start(&name, "ip", &args, &[], &self.dir.join("init.log"))?);
-        Ok(())
+        let mut unshare = Process::start(&name, "ip", &args, &[], &self.dir.join("init.log"))?;
+        let booted = until(&format!("{name} has a PID 1"), Duration::from_secs(10), || {
+            // Before it becomes `unshare` it has no child.
+            self.init = Instance::child_of(unshare.pid());
+            self.init.is_some() || !unshare.is_running()
+        });
+        self.unshare = Some(unshare);
+        booted.map(drop)
     }
 
     pub(crate) fn is_on(&mut self) -> bool {
         self.unshare.as_mut().is_some_and(Process::is_running)
     }
 
-    /// The power is gone: everything in it dies at once. Disks stay.
+    /// The power is gone: everything in it dies at once. Disks stay. Returns when nothing of it lives any more.
     pub(crate) fn cut_power(&mut self) {
-        if let Some(init) = self.init_pid() {
-            let killed = run("kill", &["-9", &init]);
-            drop(killed);
+        if let Some(init) = self.init.take() {
+            init.signal(Signal::KILL);
+            // The kernel ends PID 1 of a namespace after everything else in it.
+            let gone = until(&format!("kvm{} dies", self.number), Duration::from_secs(20), || !init.is_there());
+            if let Err(error) = gone {
+                eprintln!("lab: {error}");
+            }
         }
         if let Some(mut unshare) = self.unshare.take() {
             unshare.kill();
         }
     }
 
-    /// The pid of the host's PID 1, as seen from here: the child of `unshare`.
-    fn init_pid(&mut self) -> Option<String> {
-        let unshare = self.unshare.as_ref()?.pid();
-        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
-        children.split_whitespace().next().map(str::to_owned)
-    }
-
     /// Asks PID 1 to go down, as the BMC's soft power-off does.
     pub(crate) fn ask_down(&mut self) {
-        if let Some(init) = self.init_pid() {
-            let told = run("kill", &["-TERM", &init]);
-            drop(told);
+        if let Some(init) = &self.init {
+            init.signal(Signal::TERM);
         }
     }
 
-    /// Waits until libvirtd and sshd answer.
-    pub(crate) fn wait_up(&self, management: &str) -> Result<()> {
-        let uri = format!("qemu+tcp://{}/system", self.address);
-        let is_up = || {
-            let libvirt = run("ip", &["netns", "exec", management, "virsh", "-q", "-c", &uri, "uri"]).is_ok();
-            libvirt && self.dir.join("run/sshd.pid").exists()
-        };
-        until(&format!("kvm{} answers", self.number), Duration::from_secs(60), is_up).map(drop)
+    /// PID 1 as seen from here.
+    pub(crate) fn init_pid(&mut self) -> Option<i32> {
+        self.init.as_ref().filter(|init| init.is_there()).map(Instance::pid)
     }
 
-    /// Where its guests write their serial consoles.
-    pub(crate) fn log_dir(&self) -> PathBuf {
-        self.dir.join("log")
+    /// Where its daemons log and its guests write their serial consoles.
+    pub(crate) fn log_dir(lab: &Path, number: usize) -> PathBuf {
+        lab.join(format!("h{number}/log"))
     }
 }
 

@@ -1,10 +1,13 @@
 //! One lab: hosts, their BMCs, the network between them. Everything is gone when it is dropped, also after a panic.
 
 use crate::bmc::{Bmc, BmcServer};
+use crate::gate::target_dir;
 use crate::guest;
 use crate::host::Host;
 use crate::network::Network;
 use crate::process::{run, until};
+use crate::sweeper::Sweeper;
+use crate::witness::Witness;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,10 +20,14 @@ pub struct Lab {
     // In the order of dropping: what uses something goes before it.
     bmcs: Vec<BmcServer>,
     hosts: Vec<Arc<Mutex<Host>>>,
+    witness: Witness,
     network: Network,
     image: PathBuf,
+    _sweeper: Sweeper,
     dir: TempDir,
 }
+
+const PREFIX: &str = "rtlab";
 
 impl Lab {
     /// Makes a lab of that many hosts, all switched on and answering.
@@ -29,13 +36,17 @@ impl Lab {
     /// Whatever could not be made; what was made so far is removed.
     pub fn new(hosts: usize) -> Result<Self> {
         let image = guest::image().context("build the guest")?;
-        let dir = tempfile::Builder::new().prefix("rtlab").tempdir()?;
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
         // libvirtd's and QEMU's users look in from outside.
         run("chmod", &["755", &dir.path().to_string_lossy()])?;
         make_keys(dir.path())?;
-        let network = Network::make(hosts)?;
+        let unique = dir.path().to_string_lossy().rsplit_once(PREFIX).map_or_else(String::new, |(_, name)| name.to_owned());
+        let network = Network::plan(&unique, hosts);
+        let sweeper = Sweeper::start(dir.path(), &network.namespaces())?;
+        network.make()?;
         std::fs::write(dir.path().join("hosts"), network.hosts_file())?;
-        let mut lab = Self { bmcs: Vec::new(), hosts: Vec::new(), network, image, dir };
+        let witness = Witness::start((1..=hosts).map(|host| Host::log_dir(dir.path(), host)).collect());
+        let mut lab = Self { bmcs: Vec::new(), hosts: Vec::new(), witness, network, image, _sweeper: sweeper, dir };
         for number in 1..=hosts {
             let mut host = Host::make(lab.dir.path(), &lab.network, number)?;
             host.power_on()?;
@@ -76,8 +87,40 @@ impl Lab {
     /// # Errors
     /// If they do not within a minute.
     pub fn wait_up(&self, host: usize) -> Result<()> {
-        let management = self.management();
-        self.host(host).wait_up(&management)
+        let (management, uri) = (self.management(), self.libvirt_uri(host));
+        let sshd = self.dir.path().join(format!("h{host}/run/sshd.pid"));
+        // Without the host's lock: its BMC must be able to use the power switch meanwhile.
+        let is_up = || {
+            sshd.exists() && run("timeout", &["5", "ip", "netns", "exec", &management, "virsh", "-q", "-c", &uri, "uri"]).is_ok()
+        };
+        until(&format!("kvm{host} answers"), Duration::from_secs(60), is_up).map(drop)
+    }
+
+    /// Stops a host's libvirtd until told otherwise: it takes calls and answers none. Its guests run on.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn hang_libvirtd(&self, host: usize, is_hung: bool) -> Result<()> {
+        let signal = if is_hung { "-STOP" } else { "-CONT" };
+        self.on_host(host, &["sh", "-c", &format!("kill {signal} $(cat /run/libvirtd.pid)")]).map(drop)
+    }
+
+    /// Runs a command inside a host, as its console would; no network is needed.
+    ///
+    /// # Errors
+    /// If the host is off, or what the command says.
+    pub fn on_host(&self, host: usize, command: &[&str]) -> Result<String> {
+        let pid = self.host(host).init_pid().with_context(|| format!("kvm{host} is off"))?.to_string();
+        let mut args = vec!["30", "nsenter", "--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--"];
+        args.extend(command);
+        run("timeout", &args)
+    }
+
+    /// Every time somebody told this host to go down, in the words used, the oldest first.
+    #[must_use]
+    pub fn shutdowns_asked(&self, host: usize) -> Vec<String> {
+        let log = std::fs::read_to_string(Host::log_dir(self.dir.path(), host).join("halt.log")).unwrap_or_default();
+        log.lines().filter_map(|line| line.split_once(' ')).map(|(_, words)| words.trim().to_owned()).collect()
     }
 
     /// How many hosts there are; they are numbered from 1.
@@ -136,8 +179,17 @@ impl Lab {
     pub(crate) fn management(&self) -> String {
         self.network.management()
     }
-    pub(crate) fn console_path(&self, host: usize, guest: &str) -> PathBuf {
-        self.host(host).log_dir().join(format!("{guest}.serial"))
+    pub(crate) fn witness(&self) -> &Witness {
+        &self.witness
+    }
+    /// Writes a configuration of the controller, to be given to [`Lab::serve`].
+    ///
+    /// # Errors
+    /// If the lab's directory cannot be written.
+    pub fn write_config(&self, text: &str) -> Result<PathBuf> {
+        let path = self.config_path();
+        std::fs::write(&path, text).context("write the configuration")?;
+        Ok(path)
     }
 
     /// What a host's BMC says, asked by a stranger's tool: `Some(true)` is on, `None` no answer.
@@ -214,6 +266,23 @@ impl Lab {
     /// What `tc` says.
     pub fn limit_link(&self, host: usize, mbit: Option<u32>) -> Result<()> {
         self.network.limit(host, mbit)
+    }
+}
+
+impl Drop for Lab {
+    /// After a panic the logs are kept, and it says where.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let kept = target_dir().join("lab-failed").join(&self.network.prefix);
+        let (from, to) = (self.dir.path().to_string_lossy(), kept.to_string_lossy());
+        let copy = "mkdir -p \"$1\" && cd \"$0\" && find . -type f \\( -name '*.log' -o -name '*.serial' -o -name '*.toml' -o -name '*.xml' \\) \
+                    -size -4096k -exec cp --parents {} \"$1\" ';'";
+        match run("sh", &["-c", copy, &from, &to]) {
+            Ok(_) => eprintln!("lab: the logs of controller, hosts, guests and upsd are in {to}"),
+            Err(error) => eprintln!("lab: no logs were kept: {error}"),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Namespaces and the wires between them. Names and addresses are random, so that labs do not meet.
+//! Namespaces and the wires between them. The lab's directory, which is unique, gives the names; so labs do not meet.
 
-use crate::process::run;
+use crate::process::{fleeting, run};
 use crate::seed::Seed;
 use anyhow::Result;
 
@@ -13,21 +13,29 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn make(hosts: usize) -> Result<Self> {
+    /// What it will be called; nothing is made yet.
+    pub(crate) fn plan(unique: &str, hosts: usize) -> Self {
         let mut chance = Seed::draw_silently();
-        let prefix = format!("rt{:05x}", chance.number() & 0xF_FFFF);
         let subnet = format!("10.{}.{}", chance.between(64, 250), chance.between(1, 250));
-        let network = Self { prefix, subnet, hosts };
-        let management = network.management();
+        Self { prefix: format!("rt{unique}"), subnet, hosts }
+    }
+
+    pub(crate) fn namespaces(&self) -> Vec<String> {
+        std::iter::once(self.management()).chain((1..=self.hosts).map(|host| self.host(host))).collect()
+    }
+
+    /// Makes it. The sweeper removes it again.
+    pub(crate) fn make(&self) -> Result<()> {
+        let management = self.management();
         run("ip", &["netns", "add", &management])?;
         run("ip", &["-n", &management, "link", "set", "lo", "up"])?;
         run("ip", &["-n", &management, "link", "add", "br0", "type", "bridge"])?;
-        run("ip", &["-n", &management, "addr", "add", &format!("{}/24", network.controller_address()), "dev", "br0"])?;
+        run("ip", &["-n", &management, "addr", "add", &format!("{}/24", self.controller_address()), "dev", "br0"])?;
         run("ip", &["-n", &management, "link", "set", "br0", "up"])?;
-        for host in 1..=hosts {
-            network.wire(host)?;
+        for host in 1..=self.hosts {
+            self.wire(host)?;
         }
-        Ok(network)
+        Ok(())
     }
 
     fn wire(&self, host: usize) -> Result<()> {
@@ -63,8 +71,7 @@ impl Network {
     /// Limits what the host can send; `None` lifts the limit.
     pub(crate) fn limit(&self, host: usize, mbit: Option<u32>) -> Result<()> {
         let namespace = self.host(host);
-        let lifted = run("ip", &["netns", "exec", &namespace, "tc", "qdisc", "del", "dev", "eth0", "root"]);
-        drop(lifted);
+        fleeting(run("ip", &["netns", "exec", &namespace, "tc", "qdisc", "del", "dev", "eth0", "root"]));
         let Some(mbit) = mbit else { return Ok(()) };
         let rate = format!("{mbit}mbit");
         let tbf = ["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "64kb", "latency", "50ms"];
@@ -83,19 +90,8 @@ impl Network {
     }
 }
 
-impl Drop for Network {
-    fn drop(&mut self) {
-        for host in 1..=self.hosts {
-            let gone = run("ip", &["netns", "del", &self.host(host)]);
-            drop(gone);
-        }
-        let gone = run("ip", &["netns", "del", &self.management()]);
-        drop(gone);
-    }
-}
-
 impl Seed {
-    /// For names and addresses: they must differ between labs, and need not be repeated.
+    /// For addresses: they may differ between labs, and need not be repeated.
     pub(crate) fn draw_silently() -> Self {
         let clock =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()));

@@ -16,8 +16,10 @@ pub struct Guest {
     pub tags: Vec<String>,
     /// Started by libvirtd with its host.
     pub autostart: bool,
-    /// Words for the guest: `rt.ignore=1` and the like.
+    /// Words for the guest: `rt.ignore=1` and the like; all of them are in `guest/init.c`.
     pub words: String,
+    /// A disk of that many MiB in a file only its first host has: libvirt refuses to move it alive.
+    pub local_disk_mib: Option<u32>,
 }
 
 impl Guest {
@@ -25,7 +27,7 @@ impl Guest {
     #[must_use]
     pub fn new(name: &str, tags: &[&str]) -> Self {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        Self { name: name.to_owned(), memory_mib: 96, tags, autostart: false, words: String::new() }
+        Self { name: name.to_owned(), memory_mib: 96, tags, autostart: false, words: String::new(), local_disk_mib: None }
     }
     /// With these words on its command line.
     #[must_use]
@@ -36,16 +38,21 @@ impl Guest {
     /// Its uuid: made from its name.
     #[must_use]
     pub fn uuid(&self) -> String {
-        let mut bytes = [0_u8; 16];
-        for (i, byte) in self.name.bytes().enumerate() {
-            bytes[i % 16] = bytes[i % 16].wrapping_mul(31).wrapping_add(byte);
-        }
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // FNV-1a over all of it, so that names which differ in one letter differ here.
+        let hash = |start: u64| self.name.bytes().fold(start, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hex = format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142));
         format!("{}-{}-4{}-8{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
     }
 
     fn xml(&self, image: &str) -> String {
-        let tags: String = self.tags.iter().map(|tag| format!("<rt:tag>{tag}</rt:tag>")).collect();
+        let tags: String = self.tags.iter().map(|tag| format!("<rt:tag>{}</rt:tag>", escaped(tag))).collect();
+        let disk = self.local_disk_mib.map_or_else(String::new, |_| {
+            format!(
+                "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>\
+                 <source file='/var/lib/libvirt/{}.raw'/><target dev='vda' bus='virtio'/></disk>",
+                self.name
+            )
+        });
         format!(
             "<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid>\
              <metadata><rt:tags xmlns:rt='urn:ridethrough:1'>{tags}</rt:tags></metadata>\
@@ -58,14 +65,18 @@ impl Guest {
              <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/>\
              <controller type='virtio-serial' index='0'/>\
              <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\
-             <serial type='file'><source path='/var/log/libvirt/{name}.serial' append='on'/></serial>\
+             <serial type='file'><source path='/var/log/libvirt/{name}.serial' append='on'/></serial>{disk}\
              <memballoon model='none'/></devices></domain>",
             name = self.name,
             uuid = self.uuid(),
             memory = self.memory_mib,
-            words = self.words,
+            words = escaped(&self.words),
         )
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;").replace('"', "&quot;")
 }
 
 /// What libvirt says about a guest.
@@ -82,38 +93,70 @@ pub enum GuestState {
 }
 
 impl Lab {
-    /// Runs virsh against a host.
+    /// Runs virsh against a host, for ten seconds at most.
     ///
     /// # Errors
     /// What virsh says.
     pub fn virsh(&self, host: usize, args: &[&str]) -> Result<String> {
-        let (management, uri) = (self.management(), self.libvirt_uri(host));
-        let mut all = vec!["10", "ip", "netns", "exec", &management, "virsh", "-q", "-c", &uri];
+        self.virsh_within(10, host, args)
+    }
+
+    /// The same with so many seconds: a live migration over a slow link takes its time.
+    ///
+    /// # Errors
+    /// What virsh says.
+    pub fn virsh_within(&self, seconds: u32, host: usize, args: &[&str]) -> Result<String> {
+        let (management, uri, seconds) = (self.management(), self.libvirt_uri(host), seconds.to_string());
+        let mut all = vec![seconds.as_str(), "ip", "netns", "exec", &management, "virsh", "-q", "-c", &uri];
         all.extend(args);
         run("timeout", &all)
     }
 
-    /// Defines a guest on a host and starts it.
+    /// Makes a guest known to a host; it is off. Doing it again changes its definition.
+    ///
+    /// # Errors
+    /// What virsh says.
+    pub fn define_guest(&self, host: usize, guest: &Guest) -> Result<()> {
+        if let Some(mib) = guest.local_disk_mib {
+            let disk = std::fs::File::create(self.dir().join(format!("h{host}/lib/{}.raw", guest.name))).context("a disk")?;
+            disk.set_len(u64::from(mib) << 20).context("a disk of that size")?;
+        }
+        let file = self.dir().join(format!("{}.xml", guest.name));
+        std::fs::write(&file, guest.xml(&self.image().to_string_lossy())).context("write the guest's XML")?;
+        self.virsh(host, &["define", &file.to_string_lossy()])?;
+        let autostart: &[&str] = if guest.autostart { &["autostart"] } else { &["autostart", "--disable"] };
+        self.virsh(host, &[autostart, &[guest.name.as_str()]].concat()).map(drop)
+    }
+
+    /// Defines a guest on a host and starts it. It beats some seconds later: see [`Lab::wait_ready`].
     ///
     /// # Errors
     /// What virsh says.
     pub fn start_guest(&self, host: usize, guest: &Guest) -> Result<()> {
-        let file = self.dir().join(format!("{}.xml", guest.name));
-        std::fs::write(&file, guest.xml(&self.image().to_string_lossy())).context("write the guest's XML")?;
-        self.virsh(host, &["define", &file.to_string_lossy()])?;
-        if guest.autostart {
-            self.virsh(host, &["autostart", &guest.name])?;
-        }
-        self.virsh(host, &["start", &guest.name]).map(drop)
+        self.define_guest(host, guest)?;
+        self.virsh_within(60, host, &["start", &guest.name]).map(drop)
+    }
+
+    /// Moves a running guest alive with virsh, as a stranger would; the definition goes with it.
+    ///
+    /// # Errors
+    /// What virsh says.
+    pub fn migrate(&self, guest: &str, from: usize, to: usize) -> Result<()> {
+        let to = self.libvirt_uri(to);
+        let args = ["migrate", "--live", "--p2p", "--persistent", "--undefinesource", guest, &to];
+        self.virsh_within(120, from, &args).map(drop)
     }
 
     /// Waits until the guest beats on that host.
     ///
     /// # Errors
-    /// If it does not within a minute.
+    /// If it does not within 90 s; with the end of its console.
     pub fn wait_ready(&self, host: usize, guest: &str) -> Result<()> {
         let what = format!("{guest} beats on kvm{host}");
-        until(&what, Duration::from_secs(90), || !self.beats(host, guest).is_empty()).map(drop)
+        let beats = self.beats(host, guest).len();
+        until(&what, Duration::from_secs(90), || self.beats(host, guest).len() > beats)
+            .with_context(|| self.console(host, guest).lines().rev().take(5).collect::<Vec<_>>().join(" | "))
+            .map(drop)
     }
 
     /// What that host's libvirt says about a guest.
