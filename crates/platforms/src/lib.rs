@@ -1,3 +1,5 @@
 //! Drivers for what runs the load, moves it and wakes it.
 
+pub mod ipmi;
 pub mod libvirt;
+pub mod ssh;
