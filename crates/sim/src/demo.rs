@@ -41,6 +41,8 @@ pub struct Summary {
     pub battery_left_s: u64,
     /// The same in percent of the battery's charge.
     pub battery_left_percent: u32,
+    /// The smallest of all UPSes when mains was lost: what there would have been, had everything been left running.
+    pub battery_at_first_s: u64,
     /// How long mains was away, in seconds.
     pub outage_s: u64,
     /// From mains lost until everything was back, in seconds.
@@ -67,6 +69,7 @@ pub struct Demo {
     was_down: BTreeSet<VmId>,
     events: usize,
     battery_left: Option<(Millis, u32)>,
+    battery_at_first: Millis,
     mains_back_at: Option<Millis>,
     ended_at: Option<Millis>,
     end: Option<RunEnd>,
@@ -78,7 +81,7 @@ impl Demo {
     pub fn new(scenario: Scenario, seed: u64) -> Self {
         let world = World::new(site::setup(scenario, seed), seed);
         let before = world.reality.vms.values().map(|vm| (vm.known.id.clone(), vm.known.host.clone())).collect();
-        Self {
+        let mut demo = Self {
             world,
             scenario,
             seed,
@@ -90,10 +93,13 @@ impl Demo {
             was_down: BTreeSet::new(),
             events: 0,
             battery_left: None,
+            battery_at_first: Millis::ZERO,
             mains_back_at: None,
             ended_at: None,
             end: None,
-        }
+        };
+        demo.battery_at_first = demo.battery_left().0;
+        demo
     }
 
     /// Plays until that moment, or the end; returns what was written down meanwhile.
@@ -113,6 +119,32 @@ impl Demo {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.ended_at.is_some_and(|at| self.at() >= at + EPILOGUE) || self.at() >= LASTS_MAX
+    }
+
+    /// What will be written down, and when it will be over: played once in secret.
+    #[must_use]
+    pub fn look_ahead(&self) -> (Vec<(Millis, Record)>, Millis) {
+        let mut ahead = self.clone();
+        let told = ahead.play_until(LASTS_MAX);
+        (told, ahead.at())
+    }
+
+    /// When it will be over.
+    #[must_use]
+    pub fn ends_at(&self) -> Millis {
+        self.look_ahead().1
+    }
+
+    /// What is played.
+    #[must_use]
+    pub fn scenario(&self) -> Scenario {
+        self.scenario
+    }
+
+    /// The rank of that VM's tier; 0 is the most important.
+    #[must_use]
+    pub fn rank_of(&self, vm: &crate::reality::Vm) -> usize {
+        self.world.config().policy.rank_of(&vm.known)
     }
 
     /// The moment, from the beginning.
@@ -214,6 +246,7 @@ impl Demo {
             hosts_stopped: self.hosts_stopped.len(),
             battery_left_s: left.as_secs(),
             battery_left_percent: percent,
+            battery_at_first_s: self.battery_at_first.as_secs(),
             outage_s: (self.mains_back_at.unwrap_or_else(|| self.at()) - MAINS_LOST_AT).as_secs(),
             duration_s: (until - MAINS_LOST_AT).as_secs(),
             events: self.events,

@@ -132,6 +132,19 @@ impl World {
         Mono((uptime + (at - self.booted_at)).0)
     }
 
+    /// When a moment of the controller's monotonic clock is, or was.
+    #[must_use]
+    pub fn at_of(&self, moment: Mono) -> Millis {
+        let now = self.mono(self.reality.at);
+        if moment >= now { self.reality.at + moment.since(now) } else { self.reality.at - now.since(moment) }
+    }
+
+    /// What the user configured.
+    #[must_use]
+    pub fn config(&self) -> &SiteConfig {
+        &self.config
+    }
+
     /// The controller's state, while it lives.
     #[must_use]
     pub fn site(&self) -> Option<&Site> {

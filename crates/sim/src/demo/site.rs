@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
-    /// Both racks lose mains for eight minutes; the recovery rack keeps it.
+    /// Both racks lose mains for fourteen minutes; the recovery rack keeps it.
     #[default]
     TwoRacks,
     /// The recovery rack goes too, and mains stays away until after the end.
@@ -115,7 +115,7 @@ fn config() -> SiteConfig {
     let policy = Policy {
         tiers: vec![
             tier("critical", &[OnOutage::Move, OnOutage::ShutDown], None),
-            tier("normal", &[OnOutage::ShutDown], Some(240)),
+            tier("normal", &[OnOutage::ShutDown], Some(300)),
             tier("batch", &[OnOutage::ShutDown], None),
         ],
         move_bandwidth: LINK,
@@ -181,7 +181,7 @@ fn script(scenario: Scenario) -> Vec<(Millis, Twist)> {
         script.push((Millis::from_secs(8), Twist::Command(command)));
     }
     let lasts = match scenario {
-        Scenario::TwoRacks | Scenario::AgedBattery => Millis::from_secs(480),
+        Scenario::TwoRacks | Scenario::AgedBattery => Millis::from_secs(840),
         Scenario::BothFail => Millis::from_secs(1500),
         Scenario::Short => Millis::from_secs(40),
     };
