@@ -6,7 +6,7 @@ pending=/run/lab-shutdown.pid
 
 # The lag lets the caller's SSH session end first.
 down() {
-  (sleep "$1"; kill -TERM 1) >/dev/null 2>&1 </dev/null &
+  setsid sh -c "sleep $1; kill -TERM 1" >/dev/null 2>&1 </dev/null &
   echo $! >$pending
 }
 refuse() { echo "$*: not in this lab" >&2; exit 1; }
@@ -26,7 +26,7 @@ case ${0##*/} in
     lag=60
     for word; do
       case $word in
-        -c) [ -e $pending ] && kill "$(cat $pending)" 2>/dev/null; rm -f $pending; exit 0 ;;
+        -c) [ -e $pending ] && kill -- "-$(cat $pending)" 2>/dev/null; rm -f $pending; exit 0 ;;
         -r | --reboot) refuse "shutdown $word" ;;
         -*) ;;
         now | +0) lag=0.3; break ;;

@@ -1,6 +1,6 @@
 //! The program under test: the built binary, run in the management namespace as an operator would.
 
-use crate::gate::target_dir;
+use crate::gate::profile_dir;
 use crate::lab::Lab;
 use crate::process::Process;
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ pub struct Controller {
 
 /// The binary: `RIDETHROUGH_BIN`, or the one beside this test.
 fn binary() -> Result<PathBuf> {
-    let path = std::env::var_os("RIDETHROUGH_BIN").map_or_else(|| target_dir().join("debug/ridethrough"), PathBuf::from);
+    let path = std::env::var_os("RIDETHROUGH_BIN").map_or_else(|| profile_dir().join("ridethrough"), PathBuf::from);
     if !path.exists() {
         bail!("{} is not built: cargo build -p ridethrough-cli", path.display());
     }
@@ -86,6 +86,10 @@ impl Controller {
     pub fn terminate(&mut self) -> Option<i32> {
         self.process.terminate(Duration::from_secs(15))
     }
+    /// Its exit code, if it ends by itself in time.
+    pub fn wait_exit(&mut self, limit: Duration) -> Option<i32> {
+        self.process.wait_exit(limit)
+    }
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
@@ -94,6 +98,13 @@ impl Controller {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+    /// The last so many lines of it, for the message of a failed assertion.
+    #[must_use]
+    pub fn log_tail(&self, lines: usize) -> String {
+        let log = self.log();
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
     }
     /// Its process number, for measuring.
     #[must_use]

@@ -1,113 +1,123 @@
 //! A UPS of our own on NUT's driver socket: what a driver would say to upsd, said by the test's script and a small battery.
+//!
+//! The battery itself is in [`crate::battery`]. One thread serves one UPS; upsd is its only peer, but any number may connect.
 
-use crate::process::pause;
+use crate::battery::{Pack, Power};
+use crate::process::{fleeting, pause};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
-/// What the UPS does by itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Power {
-    /// On mains; the battery charges by that many percent a second.
-    Mains { charge_per_s: f64 },
-    /// On battery, for that many seconds from full to empty.
-    Battery { full_s: f64 },
+/// How the driver behaves towards upsd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    Well,
+    /// It says itself that its data is stale.
+    SaysStale,
+    /// It says nothing at all any more.
+    Hangs,
+    /// Its socket is closed and gone.
+    Gone,
 }
+
+/// Instant commands our UPS knows. Each is accepted and noted; what it would do is the test's to play.
+const COMMANDS: [&str; 9] = [
+    "load.off",
+    "load.on",
+    "load.off.delay",
+    "shutdown.return",
+    "shutdown.stayoff",
+    "shutdown.stop",
+    "test.battery.start.quick",
+    "test.battery.stop",
+    "beeper.disable",
+];
+
+/// Variables a client with the right may set.
+const WRITABLE: [&str; 3] = ["ups.delay.shutdown", "ups.delay.start", "battery.charge.low"];
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) power: Power,
-    /// 0 to 100.
-    pub(crate) charge: f64,
-    /// Seconds from full to empty, for the runtime told on mains.
-    pub(crate) full_s: f64,
+    pub(crate) pack: Pack,
     /// Tokens besides OL or OB.
-    pub(crate) extra: String,
-    pub(crate) is_stale: bool,
-    pub(crate) is_listening: bool,
+    pub(crate) tokens: String,
+    /// What the test says, whatever the battery would say; `None` takes a variable away.
+    pub(crate) said: BTreeMap<String, Option<String>>,
+    pub(crate) driver: Driver,
+    /// Whether commands fail. TRACKING then tells.
+    pub(crate) refuses: bool,
     /// What upsd was asked to do.
     pub(crate) commands: Vec<String>,
-    at: Instant,
 }
 
 impl State {
-    fn advance(&mut self) {
-        let passed = self.at.elapsed().as_secs_f64();
-        self.at = Instant::now();
-        let change = match self.power {
-            Power::Mains { charge_per_s } => charge_per_s * passed,
-            Power::Battery { full_s } => -100.0 * passed / full_s,
-        };
-        self.charge = (self.charge + change).clamp(0.0, 100.0);
-    }
-
-    pub(crate) fn runtime_s(&self) -> f64 {
-        let full = match self.power {
-            Power::Battery { full_s } => full_s,
-            Power::Mains { .. } => self.full_s,
-        };
-        full * self.charge / 100.0
-    }
-
     fn vars(&self) -> BTreeMap<String, String> {
-        let status = match self.power {
-            Power::Mains { .. } if self.charge < 100.0 => "OL CHRG",
+        let status = match self.pack.power {
+            Power::Mains { .. } if self.pack.charge < 100.0 => "OL CHRG",
             Power::Mains { .. } => "OL",
-            Power::Battery { .. } => "OB DISCHRG",
+            Power::Battery => "OB DISCHRG",
         };
         let vars = [
-            ("ups.status", format!("{status} {}", self.extra).trim().to_owned()),
-            ("battery.charge", format!("{:.0}", self.charge)),
-            ("battery.runtime", format!("{:.0}", self.runtime_s())),
-            ("ups.load", "40".to_owned()),
+            ("ups.status", format!("{status} {}", self.tokens).trim().to_owned()),
+            ("battery.charge", format!("{:.0}", self.pack.charge)),
+            ("battery.runtime", format!("{:.0}", self.pack.runtime_s())),
+            ("battery.charge.low", "20".to_owned()),
+            ("ups.load", format!("{:.0}", self.pack.load_percent())),
+            ("ups.realpower", format!("{:.0}", self.pack.load_w)),
+            ("ups.realpower.nominal", format!("{:.0}", self.pack.nominal_w)),
+            ("ups.delay.shutdown", "20".to_owned()),
+            ("ups.delay.start", "30".to_owned()),
             ("ups.mfr", "Ridethrough".to_owned()),
             ("ups.model", "lab".to_owned()),
             ("device.type", "ups".to_owned()),
         ];
-        vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let mut vars: BTreeMap<String, String> = vars.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for (name, value) in &self.said {
+            match value {
+                Some(value) => vars.insert(name.clone(), value.clone()),
+                None => vars.remove(name),
+            };
+        }
+        vars
     }
 }
 
 /// A driver socket served by a thread.
 #[derive(Debug)]
 pub(crate) struct Feeder {
-    pub(crate) state: Arc<Mutex<State>>,
+    state: Arc<Mutex<State>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feeder {
     pub(crate) fn start(socket: &Path) -> Result<Self> {
-        let power = Power::Mains { charge_per_s: 1.0 };
         let state = State {
-            power,
-            charge: 100.0,
-            full_s: 600.0,
-            extra: String::new(),
-            is_stale: false,
-            is_listening: true,
+            pack: Pack::full(),
+            tokens: String::new(),
+            said: BTreeMap::new(),
+            driver: Driver::Well,
+            refuses: false,
             commands: Vec::new(),
-            at: Instant::now(),
         };
         let state = Arc::new(Mutex::new(state));
         let stop = Arc::new(AtomicBool::new(false));
-        let listener = listen(socket)?;
+        let port = Port { listener: Some(listen(socket)?), socket: socket.to_owned(), peers: Vec::new() };
         let thread = {
-            let (state, stop, socket) = (state.clone(), stop.clone(), socket.to_owned());
-            std::thread::spawn(move || serve(&socket, listener, &state, &stop))
+            let (state, stop) = (state.clone(), stop.clone());
+            std::thread::spawn(move || serve(port, &state, &stop))
         };
         Ok(Self { state, stop, thread: Some(thread) })
     }
 
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.advance();
+        state.pack.advance();
         change(&mut state)
     }
 }
@@ -116,50 +126,62 @@ impl Drop for Feeder {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let joined = thread.join();
-            drop(joined);
+            fleeting(thread.join());
         }
     }
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {
-    let gone = std::fs::remove_file(socket);
-    drop(gone);
+    fleeting(std::fs::remove_file(socket));
     let listener = UnixListener::bind(socket)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// One connection of upsd.
+/// The socket, and upsd's connections to it.
+struct Port {
+    listener: Option<UnixListener>,
+    socket: PathBuf,
+    peers: Vec<Peer>,
+}
+
 struct Peer {
     stream: UnixStream,
     line: String,
-    told: BTreeMap<String, String>,
-    is_stale: bool,
+    /// What it was told last; `None` before it has asked.
+    told: Option<BTreeMap<String, String>>,
+    was: Driver,
 }
 
-fn serve(socket: &Path, listener: UnixListener, state: &Mutex<State>, stop: &AtomicBool) {
-    let mut listener = Some(listener);
-    let mut peers: Vec<Peer> = Vec::new();
+fn serve(mut port: Port, state: &Mutex<State>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.advance();
-        if state.is_listening && listener.is_none() {
-            listener = listen(socket).ok();
-        } else if !state.is_listening {
-            listener = None;
-            peers.clear();
-            let gone = std::fs::remove_file(socket);
-            drop(gone);
+        {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.pack.advance();
+            port.open_or_close(state.driver);
+            port.peers.retain_mut(|peer| peer.hear(&mut state) && peer.tell(&state));
         }
-        if let Some(Ok((stream, _))) = listener.as_ref().map(UnixListener::accept)
+        pause();
+    }
+}
+
+impl Port {
+    fn open_or_close(&mut self, driver: Driver) {
+        if driver == Driver::Gone {
+            if self.listener.take().is_some() {
+                fleeting(std::fs::remove_file(&self.socket));
+            }
+            self.peers.clear();
+            return;
+        }
+        if self.listener.is_none() {
+            self.listener = listen(&self.socket).ok();
+        }
+        if let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept)
             && stream.set_nonblocking(true).is_ok()
         {
-            peers.push(Peer { stream, line: String::new(), told: BTreeMap::new(), is_stale: false });
+            self.peers.push(Peer { stream, line: String::new(), told: None, was: Driver::Well });
         }
-        peers.retain_mut(|peer| peer.hear(&mut state) && peer.tell(&state));
-        drop(state);
-        pause();
     }
 }
 
@@ -175,7 +197,7 @@ impl Peer {
         }
         while let Some(end) = self.line.find('\n') {
             let line: String = self.line.drain(..=end).collect();
-            if !self.obey(line.trim(), state) {
+            if state.driver != Driver::Hangs && !self.obey(line.trim(), state) {
                 return false;
             }
         }
@@ -183,21 +205,25 @@ impl Peer {
     }
 
     fn obey(&mut self, line: &str, state: &mut State) -> bool {
-        if state.is_stale {
-            // A driver that hangs says nothing at all.
-            return true;
-        }
         let answer = match line.split(' ').next() {
             Some("PING") => "PONG\n".to_owned(),
             Some("DUMPALL") => {
-                let mut all: String = state.vars().iter().map(|(name, value)| info(name, value)).collect();
-                all.push_str("ADDCMD shutdown.return\nADDCMD load.off\nDATAOK\nDUMPDONE\n");
-                self.told = state.vars();
+                let vars = state.vars();
+                let mut all: String = vars.iter().map(|(name, value)| info(name, value)).collect();
+                all.extend(COMMANDS.iter().map(|name| format!("ADDCMD {name}\n")));
+                all.extend(WRITABLE.iter().map(|name| format!("SETFLAGS {name} RW NUMBER\n")));
+                all.push_str(if state.driver == Driver::SaysStale { "DATASTALE\nDUMPDONE\n" } else { "DATAOK\nDUMPDONE\n" });
+                self.told = Some(vars);
                 all
             }
-            Some("INSTCMD") => {
+            Some("INSTCMD" | "SET") => {
                 state.commands.push(line.to_owned());
-                let id = line.split_once("TRACKING ").map(|(_, id)| format!("TRACKING {id} 0\n"));
+                if !state.refuses {
+                    state.said.extend(set_by(line));
+                }
+                // Of TRACKING's results, 0 is success and 3 is "failed".
+                let result = if state.refuses { 3 } else { 0 };
+                let id = line.split_once("TRACKING ").map(|(_, id)| format!("TRACKING {id} {result}\n"));
                 id.unwrap_or_default()
             }
             _ => String::new(),
@@ -207,24 +233,31 @@ impl Peer {
 
     /// Tells what has changed; false once it has gone.
     fn tell(&mut self, state: &State) -> bool {
-        if self.told.is_empty() || state.is_stale {
-            self.is_stale = state.is_stale;
-            return true;
+        let Some(told) = &self.told else { return true };
+        let mut text = String::new();
+        if state.driver != Driver::Hangs {
+            let vars = state.vars();
+            text.extend(
+                vars.iter().filter(|(name, value)| told.get(*name) != Some(value)).map(|(name, value)| info(name, value)),
+            );
+            text.extend(told.keys().filter(|name| !vars.contains_key(*name)).map(|name| format!("DELINFO {name}\n")));
+            if state.driver != self.was {
+                text.push_str(if state.driver == Driver::SaysStale { "DATASTALE\n" } else { "DATAOK\n" });
+            }
+            self.told = Some(vars);
         }
-        let vars = state.vars();
-        let mut text: String = vars
-            .iter()
-            .filter(|(name, value)| self.told.get(*name) != Some(value))
-            .map(|(name, value)| info(name, value))
-            .collect();
-        if std::mem::take(&mut self.is_stale) {
-            text.push_str("DATAOK\n");
-        }
-        self.told = vars;
+        self.was = state.driver;
         text.is_empty() || self.stream.write_all(text.as_bytes()).is_ok()
     }
 }
 
+/// The variable and value of `SET NAME "VALUE" [TRACKING ID]`.
+fn set_by(line: &str) -> Option<(String, Option<String>)> {
+    let (name, value) = line.strip_prefix("SET ")?.split_once(' ')?;
+    let value = value.split(" TRACKING ").next()?.trim_matches('"');
+    Some((name.to_owned(), Some(value.to_owned())))
+}
+
 fn info(name: &str, value: &str) -> String {
-    format!("SETINFO {name} \"{value}\"\n")
+    format!("SETINFO {name} \"{}\"\n", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -3,6 +3,7 @@
 //! What it is not: part of the product. It drives the built binary and looks only from outside. Everything it starts is a child
 //! that dies with it; everything it makes carries a random prefix and is removed on drop. Begin reading in [`lab`].
 
+mod battery;
 mod bmc;
 mod controller;
 mod feeder;
@@ -12,6 +13,7 @@ mod heartbeat;
 mod host;
 mod lab;
 mod network;
+mod nut_client;
 mod process;
 mod seed;
 mod sweeper;
@@ -25,9 +27,10 @@ pub use controller::Controller;
 pub use gate::{available, gate};
 pub use heartbeat::{Beat, Beats, Heartbeat, Life, life};
 pub use lab::Lab;
+pub use nut_client::NutClient;
 pub use process::until;
 pub use seed::Seed;
-pub use ups::{Battery, Upsd};
+pub use ups::{Battery, Upsd, User};
 pub use virsh::{Guest, GuestState};
 pub use witness::Line;
 pub use written::Numbers;
