@@ -21,6 +21,9 @@ pub struct Config {
     pub cipher_suite: u8,
 }
 
+/// The longest password of IPMI 2.0, in bytes.
+const PASSWORD_MAX: usize = 20;
+
 /// One BMC.
 #[derive(Debug)]
 pub struct Ipmi {
@@ -35,26 +38,18 @@ impl Ipmi {
     }
 
     async fn chassis_power(&self, what: &str, cx: &Cx) -> Result<Output> {
+        if self.config.password.reveal().len() > PASSWORD_MAX {
+            let message = format!("the password is longer than the {PASSWORD_MAX} bytes of IPMI 2.0");
+            return Err(self.about(Error::new(FailureKind::Config, "ask the BMC", message).no_effect()));
+        }
         let (port, suite) = (self.config.port.to_string(), self.config.cipher_suite.to_string());
         let mut command = Command::new("ipmitool");
         command
-            .args([
-                "-N",
-                "1",
-                "-R",
-                "2",
-                "-C",
-                &suite,
-                "-I",
-                "lanplus",
-                "-L",
-                "OPERATOR",
-                "-H",
-                &self.config.address,
-                "-p",
-                &port,
-            ])
-            .args(["-U", &self.config.user, "-E", "chassis", "power", what])
+            // Without -v it does not say that the password is wrong.
+            .args(["-v", "-N", "1", "-R", "2", "-C", &suite, "-I", "lanplus", "-L", "OPERATOR"])
+            .args(["-H", &self.config.address, "-p", &port])
+            // Only -v says whether it was the password.
+            .args(["-U", &self.config.user, "-E", "-v", "chassis", "power", what])
             // Not on the command line, where every process could read it.
             .env("IPMI_PASSWORD", self.config.password.reveal())
             .stdin(Stdio::null())
@@ -63,13 +58,21 @@ impl Ipmi {
             command.output().await.map_err(|cause| {
                 let missing = cause.kind() == std::io::ErrorKind::NotFound;
                 let kind = if missing { FailureKind::Config } else { FailureKind::Unreachable };
-                let message = if missing { "ipmitool is not installed" } else { "ipmitool cannot be run" };
+                let message = if missing {
+                    "the program `ipmitool` is missing: install the package ipmitool"
+                } else {
+                    "the program `ipmitool` could not be run"
+                };
                 Error::new(kind, "ask the BMC", message).no_effect().caused_by(cause)
             })
         };
         let output = cx.bound("ask the BMC", run).await.map_err(|error| self.about(error))?;
+        if output.status.success() {
+            // With -v it tells of failed probes as well; they are nobody's concern.
+            return Ok(output);
+        }
         match refusal(&String::from_utf8_lossy(&output.stderr)) {
-            Some(message) => Err(self.about(Error::new(FailureKind::Unauthorized, "ask the BMC", message).no_effect())),
+            Some((kind, message)) => Err(self.about(Error::new(kind, "ask the BMC", message).no_effect())),
             None => Ok(output),
         }
     }
@@ -79,28 +82,32 @@ impl Ipmi {
     }
 }
 
-/// What ipmitool says about credentials; `None` where it failed for another reason, or did not.
-fn refusal(said: &str) -> Option<&'static str> {
-    if said.contains("RAKP 2 HMAC is invalid") || said.contains("password") && said.contains("invalid") {
-        return Some("the BMC does not accept this password");
+/// What a person must mend, in ipmitool's words and ours; `None` where it failed for another reason, or did not.
+fn refusal(said: &str) -> Option<(FailureKind, &'static str)> {
+    let said = said.to_ascii_lowercase();
+    let has = |words: &str| said.contains(words);
+    if has("rakp 2 hmac is invalid") || (has("password") && has("invalid")) {
+        return Some((FailureKind::Unauthorized, "the BMC does not accept this password"));
     }
-    if said.contains("unauthorized name")
-        || said.contains("Invalid user name")
-        || said.contains("RAKP 2 message indicates an error")
-    {
-        return Some("the BMC does not accept this user");
+    if has("unauthorized name") || has("invalid user name") || has("rakp 2 message indicates an error") {
+        return Some((FailureKind::Unauthorized, "the BMC does not accept this user"));
     }
-    if said.contains("insufficient privilege") || said.contains("Insufficient privilege") {
-        return Some("the BMC gives this user too few rights; OPERATOR is needed");
+    // ipmitool's own probes fail for lack of rights too ("Invalid completion code received: ..."): those do not count.
+    if has("failed: insufficient privilege") || has("response message : insufficient privilege") || has("invalid role") {
+        return Some((FailureKind::Unauthorized, "the BMC gives this user too few rights: OPERATOR is needed"));
+    }
+    if has("algorithm") && (has("invalid") || has("no cipher suite match")) {
+        return Some((FailureKind::Config, "the BMC does not speak this cipher suite: try 17 or 3"));
     }
     None
 }
 
 /// What `chassis power status` says.
 fn state(said: &str) -> HostPowerState {
-    match said.trim().to_ascii_lowercase().as_str() {
-        "chassis power is on" => HostPowerState::On,
-        "chassis power is off" => HostPowerState::Off,
+    let says = |words: &str| said.lines().any(|line| line.trim().eq_ignore_ascii_case(words));
+    match (says("chassis power is on"), says("chassis power is off")) {
+        (true, false) => HostPowerState::On,
+        (false, true) => HostPowerState::Off,
         _ => HostPowerState::Unknown,
     }
 }
@@ -154,9 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_is_not_silence() {
-        assert!(refusal("> RAKP 2 HMAC is invalid\nError: Unable to establish IPMI v2 / RMCP+ session").is_some());
-        assert!(refusal("Error in open session response message : insufficient privilege level").is_some());
-        assert!(refusal("Error: Unable to establish IPMI v2 / RMCP+ session").is_none(), "no answer is only silence");
+    fn what_a_person_must_mend_is_not_taken_for_silence() {
+        let kind = |said: &str| refusal(said).map(|(kind, _)| kind);
+        // Captured from ipmitool 1.8.19 with -v.
+        for (said, expected) in [
+            ("> RAKP 2 HMAC is invalid\nError: Unable to establish IPMI v2 / RMCP+ session", Some(FailureKind::Unauthorized)),
+            ("Set Chassis Power Control to Up/On failed: Insufficient privilege level", Some(FailureKind::Unauthorized)),
+            ("Error in open session response message : invalid authentication algorithm", Some(FailureKind::Config)),
+            ("RAKP 2 message indicates an error : unauthorized name", Some(FailureKind::Unauthorized)),
+            ("Error: Unable to establish IPMI v2 / RMCP+ session", None),
+            (
+                "Invalid completion code received: Insufficient privilege level\nSet Chassis Power Control to Up/On failed: Busy",
+                None,
+            ),
+            ("Address lookup for no.such.host failed\nCould not open socket!", None),
+        ] {
+            assert_eq!(kind(said), expected, "{said}");
+        }
     }
 }

@@ -1,101 +1,172 @@
-//! A host's operating system over SSH, through the system's `ssh`: it runs, and it is told to shut down. Never proof of off: that
-//! nobody answers says nothing.
+//! A host through its SSH server: it runs if it runs `true`, and a command of the operator's shuts it down.
+//!
+//! It never says "off": a host that does not answer may still run. Host keys are always checked. The system's own `ssh` does the
+//! talking, with one connection per host kept open, so that in an outage no handshake is waited for. Begin in [`Ssh`].
+
+mod master;
 
 use async_trait::async_trait;
-use openssh::{KnownHosts, Session, SessionBuilder};
+use master::{Ended, Master, NotConnected};
 use ridethrough_driver::{Cx, Error, FailureKind, HostPower, HostPowerCapability, Result};
 use ridethrough_model::HostPowerState;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// How a host is reached.
+/// How a host is reached, and how it is told to shut down.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Name or address.
     pub address: String,
-    /// Port, usually 22.
+    /// Its SSH port, usually 22.
     pub port: u16,
-    /// The account.
+    /// The account. It must be allowed to run `command` without being asked for a password.
     pub user: String,
-    /// The private key; `None`: what the system's ssh finds.
+    /// The private key, without passphrase. Without one: what ssh finds by itself.
     pub key: Option<PathBuf>,
-    /// The file that knows the host's key; `None`: the user's own. Unknown hosts are refused.
+    /// Where the host's public key stands. Without one: ssh's own files. Unknown and changed keys are always refused.
     pub known_hosts: Option<PathBuf>,
-    /// What is run there to shut it down.
+    /// What shuts the host down, for example `systemctl poweroff`.
     pub command: String,
 }
 
-/// One host. Its connection is kept warm: in an outage there is no time for a handshake.
+/// How long a host whose connection broke is given for closing it, before its command counts as failed.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+/// ssh's exit code for its own failures.
+const SSH_FAILED: i32 = 255;
+
+/// One host.
 #[derive(Debug)]
 pub struct Ssh {
     config: Config,
-    /// Taken out while it is used.
-    session: Mutex<Option<Session>>,
+    connection: Mutex<Option<Arc<Master>>>,
 }
 
 impl Ssh {
     /// A host that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, session: Mutex::new(None) }
+        Self { config, connection: Mutex::new(None) }
     }
 
-    async fn connect(&self) -> Result<Session> {
-        let mut builder = SessionBuilder::default();
-        builder.user(self.config.user.clone()).port(self.config.port).known_hosts_check(KnownHosts::Strict);
-        builder.connect_timeout(std::time::Duration::from_secs(10));
-        builder.server_alive_interval(std::time::Duration::from_secs(5));
-        if let Some(key) = &self.config.key {
-            builder.keyfile(key);
+    /// A connection over which a command has just run.
+    async fn connection(&self, cx: &Cx) -> Result<Arc<Master>> {
+        let kept = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(kept) = kept {
+            // A dead one does not use up the time for a new one.
+            let half = Instant::now() + cx.deadline.saturating_duration_since(Instant::now()) / 2;
+            let alive = tokio::time::timeout_at(half, kept.run("true")).await;
+            if matches!(alive, Ok(Ok(Ended { code: Some(0), .. }))) {
+                return Ok(self.keep(kept));
+            }
         }
-        if let Some(known) = &self.config.known_hosts {
-            builder.user_known_hosts_file(known);
+        let fresh = Arc::new(self.dial(cx).await?);
+        let run = async { fresh.run("true").await.map_err(|cause| no_ssh("run a command over ssh", cause)) };
+        let ended = cx.bound("run a command over ssh", run).await.map_err(|error| self.placed(error))?;
+        if ended.code == Some(0) {
+            return Ok(self.keep(fresh));
         }
-        builder.connect(&self.config.address).await.map_err(|cause| self.about(classify(cause)))
+        let message = format!("the host lets us in, but does not run commands: {}", shown(&ended.said));
+        Err(self.placed(Error::new(FailureKind::Refused, "run a command over ssh", message)))
     }
 
-    /// The warm connection if it still lives, else a new one.
-    async fn session(&self) -> Result<Session> {
-        let kept = self.session.lock().await.take();
-        if let Some(session) = kept
-            && session.check().await.is_ok()
+    fn keep(&self, master: Arc<Master>) -> Arc<Master> {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(master.clone());
+        master
+    }
+
+    async fn dial(&self, cx: &Cx) -> Result<Master> {
+        if let Some(key) = &self.config.key
+            && let Err(cause) = std::fs::File::open(key)
         {
-            return Ok(session);
+            let message = format!("the key {} cannot be read", key.display());
+            return Err(self.placed(Error::new(FailureKind::Config, "connect over ssh", message).caused_by(cause)));
         }
-        self.connect().await
+        let options = self.options(cx);
+        let dial = async {
+            Master::open(&options).await.map_err(|failed| match failed {
+                NotConnected::Local(cause) => no_ssh("connect over ssh", cause),
+                NotConnected::Said(said) => self.refusal(&said),
+            })
+        };
+        cx.bound("connect over ssh", dial).await.map_err(|error| self.placed(error))
     }
 
-    fn about(&self, error: Error) -> Error {
-        error.with("host", format!("{}@{}:{}", self.config.user, self.config.address, self.config.port))
-    }
-
-    async fn run(&self, command: &str) -> Result<()> {
-        let session = self.session().await?;
-        let output = session.raw_command(command).output().await.map_err(|cause| self.about(classify(cause)))?;
-        *self.session.lock().await = Some(session);
-        if output.status.success() {
-            return Ok(());
+    fn options(&self, cx: &Cx) -> Vec<OsString> {
+        let seconds = cx.deadline.saturating_duration_since(Instant::now()).as_secs().max(1);
+        let mut options: Vec<OsString> = Vec::new();
+        let mut set = |option: String| options.extend(["-o".into(), option.into()]);
+        set("BatchMode=yes".into());
+        set("StrictHostKeyChecking=yes".into());
+        set("UpdateHostKeys=no".into());
+        set("RemoteCommand=none".into());
+        set(format!("ConnectTimeout={seconds}"));
+        set("ServerAliveInterval=5".into());
+        set("ServerAliveCountMax=2".into());
+        if let Some(known) = &self.config.known_hosts {
+            set(format!("UserKnownHostsFile=\"{}\"", known.display()));
+            set("GlobalKnownHostsFile=/dev/null".into());
         }
-        let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(200).collect();
-        Err(self.about(Error::new(FailureKind::Refused, "run a command over SSH", format!("`{command}` failed: {said}"))))
+        if let Some(key) = &self.config.key {
+            options.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.clone().into()]);
+        }
+        options
+            .extend(["-l", &self.config.user, "-p", &self.config.port.to_string(), "--", &self.config.address].map(Into::into));
+        options
     }
-}
 
-/// What ssh's failures mean.
-fn classify(cause: openssh::Error) -> Error {
-    let words = match &cause {
-        openssh::Error::Connect(inner) | openssh::Error::Master(inner) => inner.to_string(),
-        other => other.to_string(),
-    };
-    let (kind, message) = if words.contains("Host key verification failed") || words.contains("host key is known") {
-        (FailureKind::Unauthorized, "its host key is not the one known_hosts has; look whose machine answers, then add it there")
-    } else if words.contains("Permission denied") {
-        (FailureKind::Unauthorized, "it does not accept this account and key")
-    } else {
-        (FailureKind::Unreachable, "no connection")
-    };
-    let error = Error::new(kind, "connect over SSH", message).caused_by(std::io::Error::other(words));
-    if matches!(cause, openssh::Error::Connect(_)) { error.no_effect() } else { error }
+    /// What ssh's log means, and what a person can do about it.
+    fn refusal(&self, said: &str) -> Error {
+        let Config { address, port, user, .. } = &self.config;
+        let file = self.config.known_hosts.as_ref().map_or("~/.ssh/known_hosts".to_owned(), |path| path.display().to_string());
+        let error = |kind, message| Error::new(kind, "connect over ssh", message).caused_by(std::io::Error::other(shown(said)));
+        if said.contains("IDENTIFICATION HAS CHANGED") {
+            let message = format!(
+                "its host key is not the one in {file}: if the host was set up anew, check the key's fingerprint on the host \
+                 and replace its line; if not, somebody else answers there"
+            );
+            return error(FailureKind::Unauthorized, message);
+        }
+        if said.contains("Host key verification failed") {
+            let message = format!(
+                "its host key is not in {file}: add it with `ssh-keyscan -p {port} {address} >> {file}` and compare its fingerprint \
+                 with the one on the host"
+            );
+            return error(FailureKind::Unauthorized, message);
+        }
+        if said.contains("Permission denied (") || said.contains("Too many authentication failures") {
+            let message = format!("it does not let `{user}` in with this key: add the public key to that user's authorized_keys");
+            return error(FailureKind::Unauthorized, message);
+        }
+        error(FailureKind::Unreachable, "no connection".to_owned())
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        error.with("host", format!("{}:{}", self.config.address, self.config.port)).with("user", &self.config.user)
+    }
+
+    /// What the end of the command for shutting down means. A connection that the host closes is the host going down.
+    async fn judged(&self, master: &Master, ended: Ended) -> Result<()> {
+        let command = &self.config.command;
+        let error = |kind, message| Err(Error::new(kind, "shut down over ssh", message));
+        match ended.code {
+            Some(0) => Ok(()),
+            Some(SSH_FAILED) | None => match tokio::time::timeout(CLOSING_MAX, master.closed()).await {
+                Ok(log) if log.contains("not responding") => {
+                    error(FailureKind::Unreachable, "the host fell silent during the command".to_owned())
+                }
+                Ok(_) => Ok(()),
+                Err(_) => error(FailureKind::Refused, format!("`{command}` was killed: {}", shown(&ended.said))),
+            },
+            Some(_) if ended.said.contains("password is required") || ended.said.contains("terminal is required") => {
+                let message = format!("`{command}` asks for a password: allow it in sudoers with NOPASSWD");
+                error(FailureKind::Unauthorized, message)
+            }
+            Some(code) => error(FailureKind::Refused, format!("`{command}` ended with {code}: {}", shown(&ended.said))),
+        }
+    }
 }
 
 #[async_trait]
@@ -109,20 +180,39 @@ impl HostPower for Ssh {
     }
 
     async fn observe(&self, cx: &Cx) -> Result<HostPowerState> {
-        match cx.bound("look over SSH", self.run("true")).await {
-            Ok(()) => Ok(HostPowerState::On),
-            Err(error) if matches!(error.kind(), FailureKind::Unauthorized | FailureKind::Config) => Err(error),
-            // It answered, so it runs.
-            Err(error) if error.kind() == FailureKind::Refused => Ok(HostPowerState::On),
+        match self.connection(cx).await {
+            Ok(_) => Ok(HostPowerState::On),
+            Err(error) if matches!(error.kind(), FailureKind::Unauthorized | FailureKind::Config) => Err(error.no_effect()),
             Err(_) => Ok(HostPowerState::Unknown),
         }
     }
 
     async fn shut_down(&self, cx: &Cx) -> Result<()> {
-        cx.bound("shut down over SSH", self.run(&self.config.command)).await
+        // Before the command is sent, nothing can have taken effect.
+        let master = self.connection(cx).await.map_err(Error::no_effect)?;
+        let work = async {
+            let ended = master.run(&self.config.command).await.map_err(|cause| no_ssh("shut down over ssh", cause))?;
+            self.judged(&master, ended).await
+        };
+        cx.bound("shut down over ssh", work).await.map_err(|error| self.placed(error))
     }
 
-    async fn wake(&self, _cx: &Cx) -> Result<()> {
-        Err(self.about(Error::new(FailureKind::Unsupported, "wake over SSH", "a host that is off hears nothing").no_effect()))
+    async fn wake(&self, _: &Cx) -> Result<()> {
+        Err(Error::new(FailureKind::Unsupported, "wake over ssh", "a host that is off runs no SSH server").no_effect())
     }
+}
+
+fn no_ssh(operation: &'static str, cause: std::io::Error) -> Error {
+    let message = if cause.kind() == std::io::ErrorKind::NotFound {
+        "the program `ssh` is missing: install openssh-client"
+    } else {
+        "the program `ssh` could not be run"
+    };
+    Error::new(FailureKind::Config, operation, message).caused_by(cause)
+}
+
+/// Words from outside, on one short line.
+fn shown(said: &str) -> String {
+    let line = said.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    line.chars().filter(|letter| !letter.is_control()).take(300).collect()
 }

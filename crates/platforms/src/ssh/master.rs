@@ -1,0 +1,156 @@
+//! One `ssh` connection that stays open, and commands run over it. Each is a child process that dies with its owner.
+//!
+//! The connection is an ssh multiplexing master in the foreground that reads from us: no daemon outlives us, however we end, and a
+//! call given up half-way leaves nothing behind. It knows nothing of power; what failed is said in ssh's own words, [`super`] gives them a meaning.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+/// How much of what ssh or a command writes is kept, in bytes.
+const SAID_MAX: u64 = 4096;
+/// How many names for a directory are tried.
+const TRIES_MAX: u32 = 1000;
+
+/// An open connection. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Master {
+    process: Mutex<Child>,
+    // After the process, so that its socket is there as long as it.
+    dir: Directory,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// `None`: ssh itself was killed. 255 is also ssh's own, where it lost the connection.
+    pub(super) code: Option<i32>,
+    /// What the command wrote to its standard error, shortened.
+    pub(super) said: String,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum NotConnected {
+    /// ssh could not be run here.
+    Local(io::Error),
+    /// ssh gave up; this is what it logged.
+    Said(String),
+}
+
+impl Master {
+    /// Connects. Done when commands can be run; the caller bounds the time.
+    pub(super) async fn open(options: &[OsString]) -> Result<Self, NotConnected> {
+        let dir = Directory::new().map_err(NotConnected::Local)?;
+        let mut process = Command::new("ssh")
+            .arg("-E")
+            .arg(dir.log())
+            .arg("-S")
+            .arg(dir.socket())
+            .args(["-M", "-T", "-o", "ControlPersist=no"])
+            // Says so when it is connected: nothing has to ask again and again.
+            .args(["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo connected"])
+            .args(options)
+            // Ends when its input does, so also when we are killed and can drop nothing.
+            .arg("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(NotConnected::Local)?;
+        let mut said = [0_u8; 16];
+        let read = match process.stdout.take() {
+            Some(mut stdout) => stdout.read(&mut said).await.map_err(NotConnected::Local)?,
+            None => 0,
+        };
+        if read == 0 {
+            return Err(NotConnected::Said(dir.logged()));
+        }
+        Ok(Self { process: Mutex::new(process), dir })
+    }
+
+    /// Runs a command line in the account's shell and waits for its end.
+    pub(super) async fn run(&self, command: &str) -> io::Result<Ended> {
+        let mut child = Command::new("ssh")
+            .args(["-F", "none", "-T", "-o", "BatchMode=yes", "-o", "ControlMaster=no"])
+            // Without its master it must fail, never dial by itself.
+            .args(["-o", "ProxyCommand=false", "-S"])
+            .arg(self.dir.socket())
+            .args(["--", "none", command])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut said = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            stderr.take(SAID_MAX).read_to_end(&mut said).await?;
+        }
+        let code = child.wait().await?.code();
+        Ok(Ended { code, said: String::from_utf8_lossy(&said).trim().to_owned() })
+    }
+
+    /// Waits until the connection is closed; what ssh logged about it.
+    pub(super) async fn closed(&self) -> String {
+        let mut process = self.process.lock().await;
+        // `wait` would close its input, which ends it.
+        let input = process.stdin.take();
+        let waited = process.wait().await;
+        // An error means that it cannot be waited for because it is gone.
+        drop((input, waited));
+        self.dir.logged()
+    }
+}
+
+/// A directory of ours for the socket and the log; nobody else can look into it.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> io::Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        for _ in 0..TRIES_MAX {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("ridethrough-ssh-{}-{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Left by an earlier process of the same number, or planted: never used.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("no free name for a directory"))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("socket")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    fn logged(&self) -> String {
+        let read = |path: &Path| -> io::Result<String> {
+            let mut bytes = Vec::new();
+            std::fs::File::open(path)?.take(SAID_MAX).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        };
+        read(&self.log()).unwrap_or_default()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty directory of ours in the place for such.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
