@@ -1,0 +1,180 @@
+//! From what is written to what `decide` and the controller understand. Defaults are applied here, and only here.
+//!
+//! Expects a configuration without errors; from one with errors it makes the most cautious of it and does not fail.
+
+use super::Config;
+use super::section::host::{Feed, Host};
+use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
+use super::section::{Platform, Ups};
+use super::value::or_default;
+use ridethrough_controller::Pace;
+use ridethrough_model::policy::{self as model, TierMatch};
+use ridethrough_model::topology::{self, ControllerPlace, HostTopology, LoadTopology, Timing, UpsTopology};
+use ridethrough_model::{HostId, Millis, PlatformId, Policy, SiteId, TierName, Topology};
+use ridethrough_platforms::libvirt;
+use std::time::Duration;
+
+/// The site of a host that names none.
+pub(super) const DEFAULT_SITE: &str = "main";
+const DEFAULT_SHUTDOWN_TIME: Millis = Millis::from_secs(120);
+const DEFAULT_BOOT_TIME: Millis = Millis::from_secs(300);
+const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
+
+/// What hangs on what. The controller's SMBIOS identity is not in the configuration; whoever reads it adds it.
+pub(crate) fn topology(config: &Config) -> Topology {
+    let upses = config.upses.iter().map(|(name, entry)| {
+        let Ups::Nut(nut) = &entry.value;
+        (name.as_str().into(), UpsTopology { low_battery_reliable: nut.low_battery_reliable.unwrap_or(true) })
+    });
+    let hosts = config.hosts.iter().map(|(name, entry)| (name.as_str().into(), host(config, name, &entry.value)));
+    let loads =
+        config.loads.iter().map(|(name, entry)| (name.as_str().into(), LoadTopology { feeds: feeds(entry.value.feeds()) }));
+    let domains = config.domains.iter().map(|entry| {
+        let upses = entry.value.ups.iter().map(|ups| ups.as_str().into()).collect();
+        (entry.value.name.as_str().into(), topology::Domain { upses, timing: timing(&entry.value) })
+    });
+    let named = config.controller().and_then(|controller| {
+        let host = controller.host.as_ref().map(|host| ControllerPlace::Host(host.as_str().into()));
+        host.or_else(|| controller.vm.as_ref().map(|vm| ControllerPlace::Vm((**vm).clone())))
+    });
+    Topology {
+        upses: upses.collect(),
+        hosts: hosts.collect(),
+        loads: loads.collect(),
+        domains: domains.collect(),
+        controller_smbios: Default::default(),
+        controller_named: named,
+    }
+}
+
+fn host(config: &Config, name: &str, host: &Host) -> HostTopology {
+    HostTopology {
+        site: SiteId::new(site_of(host)),
+        platform: platform_of(config, name).map(PlatformId::new),
+        feeds: feeds(&host.feeds),
+        feeds_min: feeds_min(host),
+        needs: host.needs.iter().map(|need| need.as_str().into()).collect(),
+        can_shut_down: host.shutdown.is_some(),
+        can_wake: host.power.is_some(),
+        can_prove_off: host.power.is_some(),
+        shutdown_time: or_default(host.shutdown_time.as_ref(), DEFAULT_SHUTDOWN_TIME),
+        boot_time: or_default(host.boot_time.as_ref(), DEFAULT_BOOT_TIME),
+    }
+}
+
+/// Where a host stands.
+pub(super) fn site_of(host: &Host) -> &str {
+    host.site.as_ref().map_or(DEFAULT_SITE, |site| site.as_str())
+}
+
+/// How many feeds a host needs.
+pub(super) fn feeds_min(host: &Host) -> u32 {
+    host.feeds_min.as_ref().map_or(1, |min| **min)
+}
+
+/// The platform a host carries VMs of.
+pub(super) fn platform_of<'a>(config: &'a Config, host: &str) -> Option<&'a str> {
+    let mut platforms = config.platforms.iter();
+    platforms.find(|(_, entry)| entry.value.hosts().any(|name| name.as_str() == host)).map(|(name, _)| name.as_str())
+}
+
+fn feeds(feeds: &[Feed]) -> Vec<topology::Feed> {
+    feeds.iter().map(|feed| topology::Feed { ups: feed.ups.as_str().into(), outlet_group: feed.outlet_group }).collect()
+}
+
+fn timing(domain: &Domain) -> Timing {
+    let usual = Timing::default();
+    let ride_through = or_default(domain.ride_through.as_ref(), usual.ride_through);
+    Timing {
+        ride_through,
+        move_after: or_default(domain.move_after.as_ref(), ride_through),
+        mains_stable: or_default(domain.mains_stable.as_ref(), usual.mains_stable),
+        margin: or_default(domain.margin.as_ref(), usual.margin),
+        runtime_assumed: or_default(domain.runtime_assumed.as_ref(), usual.runtime_assumed),
+        return_latest: or_default(domain.return_latest.as_ref(), usual.return_latest),
+        return_charge: or_default(domain.return_charge.as_ref(), usual.return_charge),
+    }
+}
+
+/// What is wanted.
+pub(crate) fn policy(config: &Config) -> Policy {
+    let usual = Policy::default();
+    let controller = config.controller();
+    let moves = config.moves.as_ref().map(|entry| &entry.value);
+    Policy {
+        tiers: config.tiers.iter().map(|entry| tier(&entry.value)).collect(),
+        silence: or_default(controller.and_then(|controller| controller.silence.as_ref()), usual.silence),
+        journal_stall: or_default(controller.and_then(|controller| controller.journal_stall.as_ref()), usual.journal_stall),
+        move_bandwidth: or_default(moves.and_then(|moves| moves.bandwidth.as_ref()), usual.move_bandwidth),
+        moves_per_host: moves.and_then(|moves| moves.per_host.as_ref()).map_or(usual.moves_per_host, |per_host| **per_host),
+        move_slack: or_default(moves.and_then(|moves| moves.slack.as_ref()), usual.move_slack),
+    }
+}
+
+fn tier(tier: &Tier) -> model::Tier {
+    let text = |key: &Option<super::value::At<String>>| key.as_ref().map(|text| (**text).clone());
+    model::Tier {
+        name: TierName::new(tier.name.as_str()),
+        matches: TierMatch {
+            tag: text(&tier.matches.tag),
+            name: text(&tier.matches.name),
+            platform: text(&tier.matches.platform),
+        },
+        on_outage: rungs(tier),
+        move_to: destinations(tier),
+        force_off: match tier.force_off.unwrap_or_default() {
+            ForceOff::AtDeadline => model::ForceOff::AtDeadline,
+            ForceOff::Never => model::ForceOff::Never,
+        },
+        stop_budget: or_default(tier.stop_budget.as_ref(), DEFAULT_STOP_BUDGET),
+        runtime_goal: tier.runtime_goal.as_ref().map(|goal| goal.0),
+    }
+}
+
+/// What is tried with a tier's VMs.
+pub(super) fn rungs(tier: &Tier) -> Vec<model::OnOutage> {
+    let Some(written) = &tier.on_outage else { return vec![model::OnOutage::ShutDown] };
+    let rung = |rung: &OnOutage| match rung {
+        OnOutage::Move => model::OnOutage::Move,
+        OnOutage::ShutDown => model::OnOutage::ShutDown,
+    };
+    written.iter().map(|written| rung(written)).collect()
+}
+
+/// Where a tier's VMs may go. Clouds are left out.
+pub(super) fn destinations(tier: &Tier) -> Vec<model::Destination> {
+    let moves = rungs(tier).contains(&model::OnOutage::Move);
+    let Some(written) = &tier.move_to else {
+        return if moves { vec![model::Destination::SameSite] } else { Vec::new() };
+    };
+    let destination = |destination: &Destination| match destination {
+        Destination::SameSite(true) => Some(model::Destination::SameSite),
+        Destination::Site(site) => Some(model::Destination::Site(SiteId::new(site.as_str()))),
+        Destination::SameSite(false) | Destination::Cloud(_) => None,
+    };
+    written.iter().filter_map(|written| destination(written)).collect()
+}
+
+/// How often is looked.
+pub(crate) fn pace(config: &Config) -> Pace {
+    let usual = Pace::default();
+    let interval =
+        |written: Option<&super::value::Time>, usual: Duration| written.map_or(usual, |time| Duration::from_millis(time.0.0));
+    let controller = config.controller();
+    let ups_mains = interval(controller.and_then(|controller| controller.poll_mains.as_ref()), usual.ups_mains);
+    let ups_battery = interval(controller.and_then(|controller| controller.poll_battery.as_ref()), usual.ups_battery);
+    Pace { ups_mains, ups_battery, ..usual }
+}
+
+impl Platform {
+    /// The settings of its driver.
+    pub(crate) fn to_libvirt(&self, name: &str) -> libvirt::Config {
+        let Self::Libvirt(written) = self;
+        libvirt::Config {
+            platform: PlatformId::new(name),
+            hosts: written.hosts.iter().map(|(name, host)| (HostId::new(name.as_str()), host.clone())).collect(),
+            bandwidth_mib_s: written.bandwidth.as_ref().map(|bandwidth| (bandwidth.0.0 >> 20).max(1)),
+            shared_paths: written.shared_paths.clone(),
+        }
+    }
+}

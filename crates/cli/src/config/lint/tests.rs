@@ -1,0 +1,1 @@
+//! Each lint on a small text, with the words a person sees.

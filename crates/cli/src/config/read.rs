@@ -1,0 +1,250 @@
+//! From texts to sections. Each table is read by itself, so that one mistake does not hide the next; what the tables mean
+//! together is not looked at here.
+
+use super::secret::CLEAR_TEXT;
+use super::source::{Located, Place, Source};
+use super::suggest::nearest;
+use super::{Config, Entry};
+use ridethrough_model::Finding;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+const SECTIONS: [&str; 8] = ["controller", "domain", "host", "load", "moves", "platform", "tier", "ups"];
+/// Unknown keys that are named in one table; the rest shows when these are mended.
+const KEYS_MAX: usize = 20;
+/// The end of libvirt's word for transports that are planned.
+const NOT_YET: &str = "is not supported yet";
+
+/// Reads all files, in order.
+pub(super) fn read(sources: &[Arc<Source>]) -> (Config, Vec<Located>) {
+    let mut reader = Reader::default();
+    for source in sources {
+        reader.file(source);
+    }
+    (reader.config, reader.findings)
+}
+
+#[derive(Default)]
+struct Reader {
+    config: Config,
+    findings: Vec<Located>,
+}
+
+impl Reader {
+    fn file(&mut self, source: &Arc<Source>) {
+        let (root, errors) = DeTable::parse_recoverable(&source.text);
+        let is_broken = !errors.is_empty();
+        for error in errors {
+            let place = Place { source: Arc::clone(source), span: error.span().unwrap_or(0..0) };
+            let message = format!("this is no TOML: {}.", error.message());
+            let remedy = "Mend it here or just before; https://toml.io shows how tables, texts and lists are written.";
+            self.findings.push(Located::at(place, Finding::error("RT0102", "file", message, remedy)));
+        }
+        if is_broken {
+            return;
+        }
+        for (key, value) in root.into_inner() {
+            let place = Place { source: Arc::clone(source), span: key.span() };
+            self.section(key.get_ref(), value, &place);
+        }
+    }
+
+    fn section(&mut self, key: &str, value: Spanned<DeValue<'_>>, place: &Place) {
+        match key {
+            "controller" => {
+                let read =
+                    self.single("controller", value, place, self.config.controller.as_ref().map(|entry| &entry.place).cloned());
+                self.config.controller = read.or(self.config.controller.take());
+            }
+            "moves" => {
+                let read = self.single("moves", value, place, self.config.moves.as_ref().map(|entry| &entry.place).cloned());
+                self.config.moves = read.or(self.config.moves.take());
+            }
+            "ups" => {
+                let mut known = std::mem::take(&mut self.config.upses);
+                self.named(("UPS", "ups", "nut"), value, place, &mut known);
+                self.config.upses = known;
+            }
+            "platform" => {
+                let mut known = std::mem::take(&mut self.config.platforms);
+                self.named(("platform", "platform", "libvirt"), value, place, &mut known);
+                self.config.platforms = known;
+            }
+            "load" => {
+                let mut known = std::mem::take(&mut self.config.loads);
+                self.named(("load", "load", "passive"), value, place, &mut known);
+                self.config.loads = known;
+            }
+            "host" => {
+                let mut known = std::mem::take(&mut self.config.hosts);
+                self.named(("host", "host", ""), value, place, &mut known);
+                self.config.hosts = known;
+            }
+            "domain" => {
+                let read = self.listed("domain", value, place);
+                self.config.domains.extend(read);
+            }
+            "tier" => {
+                let read = self.listed("tier", value, place);
+                self.config.tiers.extend(read);
+            }
+            unknown => {
+                let meant = nearest(unknown, SECTIONS);
+                let finding =
+                    unknown_key("file", "table", unknown, meant, &SECTIONS.map(|known| format!("`{known}`")).join(", "));
+                self.findings.push(Located::at(place.clone(), finding));
+            }
+        }
+    }
+
+    /// `[controller]`: at most once in all files.
+    fn single<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        value: Spanned<DeValue<'_>>,
+        place: &Place,
+        first: Option<Place>,
+    ) -> Option<Entry<T>> {
+        if let Some(first) = first {
+            self.twice(key, &format!("`[{key}]`"), place, &first);
+            return None;
+        }
+        let value = self.value(key, value, place)?;
+        Some(Entry { place: place.clone(), value })
+    }
+
+    /// `[ups.NAME...]`: names are unique over all files. `words` are: what a person calls it, its key, and an example of the key
+    /// that says the driver (empty where there is none).
+    fn named<T: DeserializeOwned>(
+        &mut self,
+        words: (&str, &str, &str),
+        value: Spanned<DeValue<'_>>,
+        place: &Place,
+        known: &mut BTreeMap<String, Entry<T>>,
+    ) {
+        let (noun, key, driver) = words;
+        let DeValue::Table(entries) = value.into_inner() else {
+            let remedy = format!("Write `[{key}.NAME]` and its keys below.");
+            return self.wrong(key, &format!("`{key}` needs a name: it is a table of tables."), &remedy, place);
+        };
+        for (name, value) in entries {
+            let subject = format!("{noun} {}", name.get_ref());
+            let place = place.at(name.span());
+            if let Some(first) = known.get(name.get_ref().as_ref()) {
+                let what = format!("`[{key}.{}]`", name.get_ref());
+                self.twice(&subject, &what, &place, &first.place.clone());
+                continue;
+            }
+            let drivers = value.get_ref().as_table().map_or(0, DeTable::len);
+            if !driver.is_empty() && drivers != 1 {
+                let message = format!("it must say with which driver, and only one: there are {drivers} keys here.");
+                let remedy = format!("Write `[{key}.{}.{driver}]` and put its keys below that.", name.get_ref());
+                self.wrong(&subject, &message, &remedy, &place);
+                continue;
+            }
+            if let Some(value) = self.value(&subject, value, &place) {
+                known.insert(name.into_inner().into_owned(), Entry { place, value });
+            }
+        }
+    }
+
+    /// `[[tier]]`: a list, in order.
+    fn listed<T: DeserializeOwned>(&mut self, key: &str, value: Spanned<DeValue<'_>>, place: &Place) -> Vec<Entry<T>> {
+        let DeValue::Array(values) = value.into_inner() else {
+            let message = format!("`{key}` is a list.");
+            self.wrong(key, &message, &format!("Write `[[{key}]]` with two brackets."), place);
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        for value in values {
+            let name = value.get_ref().get("name").and_then(|name| name.get_ref().as_str());
+            let subject = name.map_or_else(|| key.to_owned(), |name| format!("{key} {name}"));
+            let place = place.at(value.span());
+            if let Some(value) = self.value(&subject, value, &place) {
+                read.push(Entry { place, value });
+            }
+        }
+        read
+    }
+
+    /// One table. Every unknown key in it is named; of other mistakes the first.
+    fn value<T: DeserializeOwned>(&mut self, subject: &str, mut value: Spanned<DeValue<'_>>, place: &Place) -> Option<T> {
+        for _ in 0..KEYS_MAX {
+            let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(value) => return Some(value),
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or_else(|| place.span.clone());
+            self.findings.push(structural(subject, error.message(), &place.at(span.clone())));
+            let is_unknown = error.message().starts_with("unknown field");
+            if !(is_unknown && remove_key(value.get_mut(), &span)) {
+                break;
+            }
+        }
+        None
+    }
+
+    fn twice(&mut self, subject: &str, what: &str, place: &Place, first: &Place) {
+        let (line, _) = first.position();
+        let message = format!("{what} is there already, in {} line {line}.", first.source.path.display());
+        let finding = Finding::error("RT0105", subject, message, "Keep one of them, or give this one another name.");
+        self.findings.push(Located::at(place.clone(), finding));
+    }
+
+    fn wrong(&mut self, subject: &str, message: &str, remedy: &str, place: &Place) {
+        self.findings.push(Located::at(place.clone(), Finding::error("RT0104", subject, message, remedy)));
+    }
+}
+
+/// What serde says, as a finding.
+fn structural(subject: &str, message: &str, place: &Place) -> Located {
+    let after = |text: &str| message.split_once(text).map(|(_, rest)| rest.trim_start_matches("one of ").to_owned());
+    let written = place.source.text.get(place.span.clone()).unwrap_or_default();
+    let finding = if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        let is_key = message.starts_with("unknown field") || !written.starts_with(['"', '\'']);
+        let word = written.trim_matches(['"', '\'']);
+        let known = after("`, expected ").unwrap_or_else(|| "none".to_owned());
+        let meant = nearest(word, known.split('`').skip(1).step_by(2)).map(str::to_owned);
+        unknown_key(subject, if is_key { "key" } else { "value" }, word, meant.as_deref(), &known)
+    } else if message == CLEAR_TEXT {
+        let remedy = "Put it into a file of its own (mode 0600) and write `{ file = \"...\" }`; `{ env = \"...\" }` and `{ credential = \"...\" }` do too.";
+        Finding::error("RT0106", subject, format!("{message}."), remedy)
+    } else if message.contains(NOT_YET) {
+        let remedy = "Use what is supported; docs/configuration.md lists it.";
+        Finding::error("RT0107", subject, format!("{message}."), remedy)
+    } else if let Some(key) = message.strip_prefix("missing field ") {
+        let remedy = "Add it; docs/configuration.md says what it means.";
+        Finding::error("RT0104", subject, format!("the key {key} is missing."), remedy)
+    } else {
+        let remedy = "Correct the value; docs/configuration.md says what is allowed.";
+        Finding::error("RT0104", subject, format!("{message}."), remedy)
+    };
+    Located::at(place.clone(), finding)
+}
+
+fn unknown_key(subject: &str, what: &str, word: &str, meant: Option<&str>, known: &str) -> Finding {
+    let remedy = match meant {
+        Some(meant) => format!("Did you mean `{meant}`? Known here: {known}."),
+        None => format!("Known here: {known}."),
+    };
+    Finding::error("RT0103", subject, format!("unknown {what} `{word}`."), remedy)
+}
+
+/// Takes the key at that place out. Whether it was there.
+fn remove_key(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+    match value {
+        DeValue::Table(table) => {
+            let here = table.keys().find(|key| key.span() == *span).map(|key| key.get_ref().clone().into_owned());
+            match here {
+                Some(key) => table.remove(key.as_str()).is_some(),
+                None => table.iter_mut().any(|(_, value)| remove_key(value.get_mut(), span)),
+            }
+        }
+        DeValue::Array(values) => values.iter_mut().any(|value| remove_key(value.get_mut(), span)),
+        _ => false,
+    }
+}

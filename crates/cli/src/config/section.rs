@@ -1,0 +1,146 @@
+//! The sections of the configuration. The comment of each field is its manual: `docs/configuration.md` is made from it.
+//!
+//! Only shapes: what they mean together is looked at in `lint`, what the rest of the program makes of them is in `convert`.
+
+pub(crate) mod host;
+pub(crate) mod outage;
+
+use super::secret::SecretSource;
+use super::value::{At, Data, Time};
+use ridethrough_platforms::libvirt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The controller itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Controller {
+    /// Where the journal and the token for the commands are kept. Take a disk of the controller's own machine: storage that
+    /// goes down in the outage takes the journal with it. Default: `"/var/lib/ridethrough"`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the commands reach the controller. Only loopback addresses are taken: there is no encryption here. Default:
+    /// `"127.0.0.1:7878"`.
+    pub(crate) listen: Option<At<SocketAddr>>,
+    /// The name of the VM the controller runs in. Needed only where its SMBIOS identity cannot be read; a domain that feeds
+    /// its host cannot be armed.
+    pub(crate) vm: Option<At<String>>,
+    /// The host the controller runs on, if it runs on one of those below. Like `vm`.
+    pub(crate) host: Option<At<String>>,
+    /// How long one write to the journal may take before the journal counts as stalled. On battery the run then goes on
+    /// without it. Default: `"2s"`.
+    pub(crate) journal_stall: Option<Time>,
+    /// How long a UPS may say nothing before it counts as silent. Must be longer than both poll intervals. Default: `"15s"`.
+    pub(crate) silence: Option<Time>,
+    /// How often each UPS is asked while on mains. An outage is noticed at most this much later. Default: `"5s"`.
+    pub(crate) poll_mains: Option<Time>,
+    /// How often each UPS is asked while one is on battery. Default: `"1s"`.
+    pub(crate) poll_battery: Option<Time>,
+}
+
+/// Limits for moving VMs that hold everywhere.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Moves {
+    /// What one host's network link carries for moves, per second. Plans reckon with it: too high, and moves take longer than
+    /// planned and may not end before the battery does. Default: `"100MiB"`.
+    pub(crate) bandwidth: Option<Data>,
+    /// How many moves may leave or reach one host at once. Default: `2`.
+    pub(crate) per_host: Option<At<u32>>,
+    /// How much longer than forecast a move may take before it counts as overrun and the plan is made anew. Default: `"30s"`.
+    pub(crate) slack: Option<Time>,
+}
+
+/// A UPS and how it is read. The key below its name says by what.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ups {
+    /// Over the network from upsd of NUT (Network UPS Tools).
+    Nut(Nut),
+}
+
+/// A UPS behind upsd.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nut {
+    /// The machine upsd runs on: name or address. A name needs DNS during the outage; an address does not.
+    pub(crate) host: At<String>,
+    /// Its port. Default: `3493`.
+    pub(crate) port: Option<At<u16>>,
+    /// The UPS's name there, as `upsc -l HOST` lists it.
+    pub(crate) ups: At<String>,
+    /// A user of `upsd.users` with the role `upsmon secondary`. Without one the UPS is only read: a NUT primary that orders a
+    /// forced shutdown does then not wait for us.
+    pub(crate) user: Option<At<String>>,
+    /// That user's password.
+    pub(crate) password: Option<At<SecretSource>>,
+    /// Whether its low-battery flag may be believed alone. Say `false` for models that raise it on mains or long before the
+    /// end: it then counts only together with a short runtime. Default: `true`.
+    pub(crate) low_battery_reliable: Option<bool>,
+}
+
+/// Something that runs VMs. The key below its name says what.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Platform {
+    /// Hosts with libvirt and QEMU, taken together: VMs can be moved between any two of them.
+    Libvirt(Libvirt),
+}
+
+/// Hosts with libvirt.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Libvirt {
+    /// Its hosts by name. Each needs a `[host.NAME]` too, which says what power it hangs on.
+    pub(crate) hosts: BTreeMap<At<String>, libvirt::HostConfig>,
+    /// What one move may take of the network, per second. Default: as much as it gets.
+    pub(crate) bandwidth: Option<Data>,
+    /// Folders that are the same storage on every host, such as an NFS mount. A disk in none of them, and on no network
+    /// storage, keeps its VM from being moved.
+    #[serde(default)]
+    pub(crate) shared_paths: Vec<PathBuf>,
+}
+
+/// Something on a UPS that is neither host nor VM. The key below its name says what can be done with it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Load {
+    /// It is only known: it draws power, and hosts may need it.
+    Passive(Passive),
+}
+
+/// A load nothing is done with.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Passive {
+    /// Its supplies.
+    pub(crate) feeds: Vec<host::Feed>,
+}
+
+impl Ups {
+    /// Takes relative paths from that folder.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        let Self::Nut(nut) = self;
+        if let Some(password) = &mut nut.password {
+            password.resolve(folder);
+        }
+    }
+}
+
+impl Platform {
+    /// The names of its hosts.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &At<String>> {
+        let Self::Libvirt(libvirt) = self;
+        libvirt.hosts.keys()
+    }
+}
+
+impl Load {
+    /// Its supplies.
+    pub(crate) fn feeds(&self) -> &[host::Feed] {
+        let Self::Passive(passive) = self;
+        &passive.feeds
+    }
+}

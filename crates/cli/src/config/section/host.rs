@@ -1,0 +1,122 @@
+//! Physical hosts: their power, how they are told to go down, how they are woken.
+
+use crate::config::secret::{KeyFile, SecretSource};
+use crate::config::value::{At, Time};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// A physical host.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Host {
+    /// The place it stands at. Default: `"main"`.
+    pub(crate) site: Option<At<String>>,
+    /// Its supplies; two for A and B. Without any its power is unknown: it is not protected, and no VM is moved to it.
+    #[serde(default)]
+    pub(crate) feeds: Vec<Feed>,
+    /// How many of its feeds must be alive for it to run. Default: `1`.
+    pub(crate) feeds_min: Option<At<u32>>,
+    /// Loads it cannot work without (storage, switches), by name. No VM is moved to a host whose needs lose power.
+    #[serde(default)]
+    pub(crate) needs: Vec<At<String>>,
+    /// How its operating system is told to shut down. Without it the host runs until the battery ends, and falls.
+    pub(crate) shutdown: Option<Shutdown>,
+    /// What controls its power: it proves that the host is off, and wakes it when the mains is back. Without it neither can be
+    /// done.
+    pub(crate) power: Option<Power>,
+    /// How long its operating system takes to go down, at worst. Too short, and the battery may end before it is down.
+    /// Default: `"2m"`.
+    pub(crate) shutdown_time: Option<Time>,
+    /// How long it takes from being woken until its VMs can be started, at worst. Default: `"5m"`.
+    pub(crate) boot_time: Option<Time>,
+}
+
+/// One supply of a host or load.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feed {
+    /// The UPS it comes from, by its name here.
+    pub(crate) ups: At<String>,
+    /// The UPS's outlet group, where its outputs are switched in groups.
+    pub(crate) outlet_group: Option<u32>,
+}
+
+/// How a host's operating system is told to shut down.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Shutdown {
+    /// By a command over SSH, with the system's own `ssh`.
+    Ssh(Ssh),
+}
+
+/// A command over SSH.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ssh {
+    /// Its address. Default: the host's name.
+    pub(crate) address: Option<At<String>>,
+    /// Its port. Default: `22`.
+    pub(crate) port: Option<At<u16>>,
+    /// The user to log in as.
+    pub(crate) user: At<String>,
+    /// The private key. It must not have a passphrase: nobody is there to type it. Default: what `ssh` finds by itself for the
+    /// controller's user.
+    pub(crate) key: Option<At<KeyFile>>,
+    /// The file with the host's public key, as `ssh-keyscan` writes it. A host that is not in it is not spoken to. Default: what
+    /// `ssh` itself uses.
+    pub(crate) known_hosts: Option<At<PathBuf>>,
+    /// What is run there. Must return at once and must not ask anything. Default: `"shutdown -h now"`.
+    pub(crate) command: Option<At<String>>,
+}
+
+/// What controls a host's power.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Power {
+    /// Its BMC, over IPMI 2.0.
+    Ipmi(Ipmi),
+}
+
+/// A BMC that speaks IPMI.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ipmi {
+    /// The BMC's address.
+    pub(crate) address: At<String>,
+    /// Its port. Default: `623`.
+    pub(crate) port: Option<At<u16>>,
+    /// A user of the BMC who may switch power (privilege OPERATOR).
+    pub(crate) user: At<String>,
+    /// That user's password.
+    pub(crate) password: At<SecretSource>,
+    /// The cipher suite: 17 (SHA-256), or 3 (SHA-1) for BMCs that know no better. Default: `17`.
+    pub(crate) cipher_suite: Option<At<u8>>,
+}
+
+impl Host {
+    /// The SSH settings, where it is told to shut down by SSH.
+    pub(crate) fn ssh(&self) -> Option<&Ssh> {
+        self.shutdown.as_ref().map(|Shutdown::Ssh(ssh)| ssh)
+    }
+
+    /// The BMC's settings, where there is one.
+    pub(crate) fn ipmi(&self) -> Option<&Ipmi> {
+        self.power.as_ref().map(|Power::Ipmi(ipmi)| ipmi)
+    }
+
+    /// Takes relative paths from that folder.
+    pub(in crate::config) fn resolve(&mut self, folder: &Path) {
+        if let Some(Shutdown::Ssh(ssh)) = &mut self.shutdown {
+            if let Some(key) = &mut ssh.key {
+                key.file = folder.join(&key.file);
+            }
+            if let Some(path) = &mut ssh.known_hosts {
+                **path = folder.join(&**path);
+            }
+        }
+        if let Some(Power::Ipmi(ipmi)) = &mut self.power {
+            ipmi.password.resolve(folder);
+        }
+    }
+}
