@@ -15,6 +15,8 @@ pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     /// Our own address, as upsd sees it.
     pub(crate) own_address: String,
+    /// upsd counts us among those that follow the UPS.
+    pub(crate) is_logged_in: bool,
 }
 
 impl Connection {
@@ -27,7 +29,7 @@ impl Connection {
         };
         let stream = cx.bound("connect to upsd", connect).await.map_err(|error| error.with("upsd", format!("{host}:{port}")))?;
         let own_address = stream.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address })
+        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address, is_logged_in: false })
     }
 
     async fn send(&mut self, words: &[&str]) -> Result<()> {
@@ -106,6 +108,7 @@ impl Connection {
                 return Ok(Err(refusal));
             }
         }
+        self.is_logged_in = true;
         Ok(Ok(()))
     }
 

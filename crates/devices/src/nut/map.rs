@@ -19,7 +19,8 @@ pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -
         runtime: var("battery.runtime").and_then(|text| runtime(text, is_on_mains)),
         load: var("ups.load").and_then(|text| percent(text, 400)),
         realpower: var("ups.realpower").and_then(watts),
-        realpower_nominal: var("ups.realpower.nominal").and_then(watts),
+        // A UPS of no watts is one that does not know.
+        realpower_nominal: var("ups.realpower.nominal").and_then(watts).filter(|power| power.0 > 0),
         runtime_low: var("battery.runtime.low").and_then(thousandths).map(Millis),
         status,
     }
@@ -94,6 +95,8 @@ mod tests {
             "on battery zero is the end"
         );
         assert_eq!(read(&[("battery.charge", "255")]).charge, None);
+        assert_eq!(read(&[("ups.realpower.nominal", "0")]).realpower_nominal, None);
+        assert_eq!(read(&[("ups.realpower", "0")]).realpower, Some(Milliwatts(0)), "no load is a load");
         let silent = read(&[]);
         assert!(silent.status.0.is_empty() && silent.charge.is_none() && silent.load.is_none());
     }

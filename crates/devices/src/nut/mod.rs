@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use connection::{Answer, Connection};
 use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
 use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use wire::Refusal;
 
 /// How a UPS is reached.
@@ -35,33 +37,51 @@ pub struct Nut {
     config: Config,
     /// Taken out while it is used: a call given up in the middle leaves nothing that could be mistaken for an answer.
     connection: Mutex<Option<Connection>>,
+    /// Whether upsd counts us, also while the connection is in use.
+    is_logged_in: AtomicBool,
+}
+
+/// Half of the time that is left.
+fn half(cx: &Cx) -> Instant {
+    let now = Instant::now();
+    now + cx.deadline.saturating_duration_since(now) / 2
 }
 
 impl Nut {
     /// A UPS that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connection: Mutex::new(None) }
+        Self { config, connection: Mutex::new(None), is_logged_in: AtomicBool::new(false) }
     }
 
+    /// A new connection, logged in if we have a login and upsd takes it. Without, it is good for reading all the same: `verify` is
+    /// where a person hears of a login that is wrong.
     async fn connect(&self, cx: &Cx) -> Result<Connection> {
-        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
-        if let (Some(user), Some(password)) = (&self.config.user, &self.config.password) {
-            let logged_in = cx.bound("log in to upsd", connection.log_in(&self.config.ups, user, password)).await?;
-            // A refused login does not keep us from reading; `verify` is where a person hears of it.
-            drop(logged_in);
+        let mut connection = self.dial(cx).await?;
+        let (Some(user), Some(password)) = (&self.config.user, &self.config.password) else { return Ok(connection) };
+        let login = tokio::time::timeout_at(half(cx), connection.log_in(&self.config.ups, user, password)).await;
+        if !matches!(login, Ok(Ok(_))) {
+            // It broke on the way: what comes over it now could be the answer to something else.
+            connection = self.dial(cx).await?;
         }
+        self.is_logged_in.store(connection.is_logged_in, Ordering::Relaxed);
         Ok(connection)
+    }
+
+    async fn dial(&self, cx: &Cx) -> Result<Connection> {
+        Connection::open(&self.config.host, self.config.port, cx).await
     }
 
     /// Every variable: over the connection at hand, or over a new one if that was closed meanwhile (upsd does so after 60 s).
     async fn vars(&self, cx: &Cx) -> Result<(Answer<std::collections::BTreeMap<String, String>>, Connection)> {
         let kept = self.connection.lock().await.take();
         if let Some(mut connection) = kept
-            && let Ok(answer) = cx.bound("read the UPS", connection.vars(&self.config.ups)).await
+            // A connection that is dead without our knowing does not use up the time for a new one.
+            && let Ok(Ok(answer)) = tokio::time::timeout_at(half(cx), connection.vars(&self.config.ups)).await
         {
             return Ok((answer, connection));
         }
+        self.is_logged_in.store(false, Ordering::Relaxed);
         let mut connection = self.connect(cx).await?;
         let answer = cx.bound("read the UPS", connection.vars(&self.config.ups)).await?;
         Ok((answer, connection))
@@ -105,7 +125,7 @@ impl Device for Nut {
         let (answer, mut connection) = match self.vars(cx).await {
             Ok(found) => found,
             Err(error) => {
-                let message = error.to_failure().message;
+                let message = format!("no answer from upsd about {}: {}", self.place(), error.to_failure().message);
                 return Ok(Err(self.silence(cx, SilenceKind::Unreachable, message)));
             }
         };
@@ -120,7 +140,7 @@ impl Device for Nut {
     }
 
     async fn clients(&self, cx: &Cx) -> Result<Vec<Client>> {
-        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
+        let mut connection = self.dial(cx).await?;
         let own = connection.own_address.clone();
         let rows = cx.bound("list the clients", connection.list(&["CLIENT", &self.config.ups])).await?;
         let rows = rows.map_err(|refusal| {
@@ -129,15 +149,16 @@ impl Device for Nut {
         })?;
         let mut addresses: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next()).collect();
         // Our own login is one of them, if we are logged in.
-        let is_logged_in = self.config.user.is_some() && self.connection.lock().await.is_some();
-        if is_logged_in && let Some(ours) = addresses.iter().position(|address| *address == own) {
+        if self.is_logged_in.load(Ordering::Relaxed)
+            && let Some(ours) = addresses.iter().position(|address| *address == own)
+        {
             addresses.remove(ours);
         }
         Ok(addresses.into_iter().map(|address| Client { address }).collect())
     }
 
     async fn verify(&self, cx: &Cx) -> Result<()> {
-        let mut connection = Connection::open(&self.config.host, self.config.port, cx).await?;
+        let mut connection = self.dial(cx).await?;
         let ups = self.config.ups.as_str();
         let known = cx.bound("look for the UPS", connection.ask(&["GET", "UPSDESC", ups])).await?;
         if known.is_err_and(|refusal| refusal.code == "UNKNOWN-UPS") {

@@ -47,7 +47,7 @@ pub fn words(line: &str) -> Result<Vec<String>, Nonsense> {
                 is_quoted = !is_quoted;
                 word.get_or_insert_default();
             }
-            blank if blank.is_whitespace() && !is_quoted => words.extend(word.take()),
+            blank if blank.is_ascii_whitespace() && !is_quoted => words.extend(word.take()),
             other => word.get_or_insert_default().push(other),
         }
     }
@@ -58,16 +58,18 @@ pub fn words(line: &str) -> Result<Vec<String>, Nonsense> {
     Ok(words)
 }
 
-/// A word for a request, quoted where it must be. Line ends cannot be sent and are left out.
+/// A word for a request, quoted where it must be. Line ends cannot be sent and are left out. upsd takes a bare `#` for a comment,
+/// a bare `=` for a word of its own, and refuses `#` in quotes unless it is escaped (NUT, `common/parseconf.c`).
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let clean: String = word.chars().filter(|letter| !letter.is_control()).collect();
-    if !clean.is_empty() && !clean.contains(['"', '\\', ' ']) {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    if !clean.is_empty() && clean.chars().all(is_plain) {
         return clean;
     }
     let mut text = String::from("\"");
     for letter in clean.chars() {
-        if matches!(letter, '"' | '\\') {
+        if matches!(letter, '"' | '\\' | '#') {
             text.push('\\');
         }
         text.push(letter);
@@ -149,6 +151,13 @@ mod tests {
         assert!(row(&line("OK"), &question).is_err());
         assert_eq!(refusal(&line("ERR UNKNOWN-UPS")), Some(Refusal { code: "UNKNOWN-UPS".into() }));
         assert_eq!(refusal(&line("VAR a b ERR")), None);
+    }
+
+    #[test]
+    fn what_upsd_would_misread_is_escaped() {
+        for (word, sent) in [("ups.load", "ups.load"), ("", "\"\""), ("a#b=c", "\"a\\#b=c\""), ("a\nFSD x", "\"aFSD x\"")] {
+            assert_eq!(quoted(word), sent, "{word:?}");
+        }
     }
 
     proptest! {
