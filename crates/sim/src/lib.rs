@@ -5,11 +5,17 @@
 //! [`world`]: reality, the controller, and what travels between them.
 
 pub mod battery;
+pub mod campaign;
 pub mod demo;
 pub mod dice;
 pub mod disk;
+pub mod draw;
 pub mod faults;
+pub mod invariant;
 pub mod process;
 pub mod reality;
 pub mod remote;
+mod script;
+pub mod seen;
+pub mod trace;
 pub mod world;

@@ -378,6 +378,17 @@ impl Reality {
         self.dues.push((self.at + takes, Due::VmStarted(id.clone(), turn)));
     }
 
+    /// A guest reacts to nothing, or reacts again: then what it was told meanwhile happens.
+    pub fn set_hung(&mut self, id: &VmId, is_hung: bool) {
+        let Some(vm) = self.vms.get_mut(id) else { return };
+        let wakes_up = vm.is_hung && !is_hung && vm.doing == Doing::Stopping;
+        vm.is_hung = is_hung;
+        if wakes_up {
+            let due = Due::VmStopped(id.clone(), vm.turn);
+            self.dues.push((self.at + vm.stop_takes, due));
+        }
+    }
+
     /// Something ends by itself, if its turn is not over.
     pub fn come_due(&mut self, due: Due) {
         let vm_turn = |id: &VmId| self.vms.get(id).map_or(0, |vm| vm.turn);

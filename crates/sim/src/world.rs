@@ -482,11 +482,7 @@ impl World {
                 }
             }
             Twist::Platform(works) => self.faults.is_platform_down = !works,
-            Twist::Hung(vm, is_hung) => {
-                if let Some(vm) = self.reality.vms.get_mut(&vm) {
-                    vm.is_hung = is_hung;
-                }
-            }
+            Twist::Hung(vm, is_hung) => self.reality.set_hung(&vm, is_hung),
             Twist::WallClock(shift_s) => self.wall_shift_s += shift_s,
             Twist::Command(command) => self.tell(Input::Command(command), moment),
             Twist::ControllerDies { down_for, reboots } => {
@@ -517,9 +513,6 @@ impl World {
         }
         for host in self.reality.hosts.values_mut() {
             host.has_network = true;
-        }
-        for vm in self.reality.vms.values_mut() {
-            vm.is_hung = false;
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Many seeds: each a site and its bad day, watched by every invariant after every event, then healed; then it must come back.
+
+use crate::draw::{Drawn, draw};
+use crate::invariant::{INVARIANTS, Scene};
+use crate::reality::{Doing, HostState};
+use crate::seen::Seen;
+use crate::trace;
+use crate::world::World;
+use ridethrough_decide::Input;
+use ridethrough_model::entry::RunEnd;
+use ridethrough_model::{HostId, Millis, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What came of one seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// One line about it.
+    pub about: String,
+    /// What was broken, and how; `None` where all held.
+    pub broken: Option<Broken>,
+    /// VMs that were lost.
+    pub lost: usize,
+    /// Attempts that were sent.
+    pub started: usize,
+    /// Runs that ended.
+    pub runs: usize,
+    /// How much time passed in it.
+    pub lasted: Millis,
+    /// A fingerprint of everything that happened.
+    pub print: u64,
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name.
+    pub name: String,
+    /// When.
+    pub at: Millis,
+    /// How.
+    pub how: String,
+}
+
+/// Plays the seeds, in order.
+#[must_use]
+pub fn campaign(seeds: Range<u64>) -> Vec<Outcome> {
+    seeds.map(|seed| run(seed, &mut |_| ())).collect()
+}
+
+/// Plays one seed again and tells its trace, one line per event, and what was broken at its end.
+#[must_use]
+pub fn replay(seed: u64) -> String {
+    let mut text = String::new();
+    let outcome = run(seed, &mut |line| {
+        text.push_str(line);
+        text.push('\n');
+    });
+    let broken = outcome.broken.map_or_else(|| "all held".to_owned(), |b| format!("{} BROKEN {}: {}", b.at, b.name, b.how));
+    format!(
+        "{text}seed {seed}: {}\n{broken}\nagain: cargo run -p ridethrough-sim --example seeds -- {seed} trace\n",
+        outcome.about
+    )
+}
+
+/// After everything is mended a run must end within this, beside its own numbers.
+const GRACE: Millis = Millis::from_secs(1200);
+
+struct Watch {
+    seen: Seen,
+    broken: Option<Broken>,
+    /// A moment in which a clean stop was not possible any more has been there: then losses are nobody's fault.
+    is_doomed: bool,
+    print: u64,
+    started: usize,
+}
+
+fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
+    let Drawn { setup, is_calm, heals_at, about } = draw(seed);
+    let mut world = World::new(setup, seed);
+    let before = Before::of(&world);
+    let mut watch = Watch { seen: Seen::default(), broken: None, is_doomed: false, print: 0, started: 0 };
+    let ends_at = heals_at + longest_return(&world);
+    while watch.broken.is_none() && world.next_at().is_some_and(|at| at <= ends_at) {
+        watch.step(&mut world, is_calm, tell);
+        let is_idle = world.reality.at > heals_at + Millis::from_secs(200) && world.site().is_some_and(|site| !site.is_at_risk());
+        if is_idle {
+            break;
+        }
+    }
+    let broken = watch.broken.take().or_else(|| before.not_kept(&world, &watch.seen, is_calm));
+    Outcome {
+        seed,
+        about,
+        broken,
+        lost: world.reality.losses.len(),
+        started: watch.started,
+        runs: watch.seen.ends.len(),
+        lasted: world.reality.at,
+        print: watch.print,
+    }
+}
+
+/// How long the slowest return may take by the site's own numbers.
+fn longest_return(world: &World) -> Millis {
+    let topology = &world.config().topology;
+    let latest = topology.domains.values().map(|d| d.timing.return_latest + d.timing.mains_stable).max().unwrap_or_default();
+    let boot = topology.hosts.values().map(|host| host.boot_time).max().unwrap_or_default();
+    latest + boot + boot + GRACE
+}
+
+impl Watch {
+    fn step(&mut self, world: &mut World, is_calm: bool, tell: &mut dyn FnMut(&str)) {
+        let losses = world.reality.losses.len();
+        let Some(moment) = world.step() else { return };
+        for line in trace::lines(&moment) {
+            self.print = fingerprint(self.print, &line);
+            tell(&line);
+        }
+        self.seen.listen(world, &moment);
+        let scene = Scene { world, moment: &moment, seen: &self.seen };
+        let broken = INVARIANTS.iter().find_map(|(name, check)| check(&scene).map(|how| ((*name).to_owned(), how)));
+        self.broken = broken.map(|(name, how)| Broken { name, at: moment.at, how });
+        let starts: Vec<_> = self.seen.starts_now.iter().map(|(attempt, _)| *attempt).collect();
+        self.started += starts.len();
+        self.seen.started.extend(starts);
+        let may_doom = matches!(moment.input, Some(Input::Tick)) || moment.twist.is_some();
+        self.is_doomed = self.is_doomed || is_calm && may_doom && is_doomed(world);
+        for (at, vm, kind) in &world.reality.losses[losses..] {
+            let line = format!("{:>5}.{:03} LOST   {vm} {kind:?}", at.0 / 1000, at.0 % 1000);
+            self.print = fingerprint(self.print, &line);
+            tell(&line);
+            if is_calm && !self.is_doomed && self.broken.is_none() {
+                let how = format!("{vm} was lost ({kind:?}) although nothing went wrong but the mains");
+                self.broken = Some(Broken { name: "nothing-is-lost-when-all-is-well".to_owned(), at: *at, how });
+            }
+        }
+    }
+}
+
+/// Whether, at this moment, some host with running VMs has less battery than a clean stop takes, by what its UPS states.
+fn is_doomed(world: &World) -> bool {
+    let topology = &world.config().topology;
+    let policy = &world.config().policy;
+    if world.reality.upses.values().all(|ups| ups.has_mains) {
+        return false;
+    }
+    let mut reality = world.reality.clone();
+    let drawn = reality.draw();
+    reality.hosts.iter().any(|(id, host)| {
+        let Some(configured) = topology.hosts.get(id).filter(|_| host.state == HostState::On) else { return false };
+        let running = reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
+        let Some(slowest) = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max() else { return false };
+        let lasts = |ups: &ridethrough_model::UpsId| {
+            let known = reality.upses.get(ups)?;
+            let load = drawn.get(ups).copied().unwrap_or_default();
+            let margin =
+                topology.domains.values().filter(|d| d.upses.contains(ups)).map(|d| d.timing.margin.0).max().unwrap_or(0);
+            let stated = known.battery.stated(load);
+            Some(if known.has_mains { Millis(u64::MAX) } else { stated - stated.scaled(u64::from(margin), 1_000_000) })
+        };
+        let mut feeds: Vec<Millis> = configured.feeds.iter().filter_map(|feed| lasts(&feed.ups)).collect();
+        feeds.sort_unstable_by(|a, b| b.cmp(a));
+        let needed = slowest + configured.shutdown_time + Millis::from_secs(30);
+        feeds.get(configured.feeds_min.max(1) as usize - 1).is_none_or(|lasts| *lasts < needed)
+    })
+}
+
+/// What was true before the first outage and must be true again.
+struct Before {
+    vms: BTreeMap<VmId, (HostId, Option<bool>)>,
+}
+
+impl Before {
+    fn of(world: &World) -> Self {
+        let running = world.reality.vms.values().filter(|vm| vm.known.power.is_active());
+        Self { vms: running.map(|vm| (vm.known.id.clone(), (vm.known.host.clone(), vm.known.autostart))).collect() }
+    }
+
+    fn not_kept(&self, world: &World, seen: &Seen, is_calm: bool) -> Option<Broken> {
+        let broken = |name: &str, how: String| Some(Broken { name: name.to_owned(), at: world.reality.at, how });
+        if seen.run.is_some() && !seen.ends.iter().any(|(run, _)| Some(*run) == seen.run) {
+            return broken("every-run-ends", format!("run {:?} is still open", seen.run));
+        }
+        if !is_calm && seen.ends.iter().any(|(_, end)| matches!(end, RunEnd::ReturnedIncomplete(_))) {
+            return None;
+        }
+        let incomplete = seen.ends.iter().find_map(|(run, end)| match end {
+            RunEnd::ReturnedIncomplete(what) => Some((run, what)),
+            _ => None,
+        });
+        if let Some((run, what)) = incomplete {
+            return broken("a-calm-run-ends-complete", format!("run {run}: {what:?}"));
+        }
+        let touched: BTreeSet<&VmId> = seen.intents.values().filter_map(|intent| intent.op.vm()).collect();
+        let lost: BTreeSet<&VmId> = world.reality.losses.iter().map(|(_, vm, _)| vm).collect();
+        let acted = !seen.started.is_empty();
+        let wrong = self.vms.iter().find(|(id, (host, autostart))| {
+            let Some(vm) = world.reality.vms.get(*id) else { return false };
+            let is_back = vm.known.power.is_active()
+                && vm.known.host == *host
+                && vm.known.autostart == *autostart
+                && (vm.doing == Doing::Nothing || vm.is_hung);
+            (touched.contains(id) || lost.contains(id) && acted && is_calm) && !is_back
+        });
+        let (id, (host, _)) = wrong?;
+        let vm = world.reality.vms.get(id)?;
+        broken(
+            "everything-comes-back",
+            format!(
+                "{id} ran on {host}, now it is {:?} on {} with autostart {:?}, {:?}",
+                vm.known.power, vm.known.host, vm.known.autostart, vm.doing
+            ),
+        )
+    }
+}
+
+fn fingerprint(so_far: u64, line: &str) -> u64 {
+    line.bytes().fold(so_far ^ 0xcbf2_9ce4_8422_2325, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,251 @@
+//! A site and its bad day, drawn from a seed. Each seed has its own mix: this one loses replies, that one crashes, many are well.
+
+use crate::battery::{Battery, RuntimeTable};
+use crate::dice::Dice;
+use crate::faults::Faults;
+use crate::reality::{Host, Reality, Ups, Vm};
+use crate::remote::Estate;
+use crate::script;
+use crate::world::Setup;
+use ridethrough_decide::SiteConfig;
+use ridethrough_model::policy::{Destination, OnOutage};
+use ridethrough_model::{
+    Bytes, Domain, DomainId, Feed, ForceOff, HostId, HostInfo, HostTopology, Millis, Milliwatts, PlatformId, Policy, Ppm, SiteId,
+    Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a seed was given, beside the site itself.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The site and its script.
+    pub setup: Setup,
+    /// Nothing goes wrong but the mains: then nothing may be lost.
+    pub is_calm: bool,
+    /// When everything is mended.
+    pub heals_at: Millis,
+    /// One line about it.
+    pub about: String,
+}
+
+/// When domains are armed.
+pub(crate) const ARMED_AT: Millis = Millis::from_secs(20);
+
+/// Draws it.
+#[must_use]
+pub fn draw(seed: u64) -> Drawn {
+    let mut dice = Dice::new(seed);
+    let is_calm = dice.percent(40);
+    let racks = dice.between(1, 3);
+    let has_recovery = dice.percent(75);
+    let mut upses: Vec<UpsId> = (1..=racks).map(|n| UpsId::new(format!("ups{n}"))).collect();
+    if has_recovery {
+        upses.push(UpsId::new("ups-r"));
+    }
+    let mut topology = Topology::default();
+    for ups in &upses {
+        let low_battery_reliable = dice.percent(85);
+        topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable });
+    }
+    domains(&mut dice, &upses, &mut topology);
+    hosts(&mut dice, &upses, is_calm, &mut topology);
+    let policy = policy(&mut dice);
+    let vms = vms(&mut dice, &topology, &policy, is_calm);
+    let real_hosts = topology.hosts.iter().map(|(id, host)| (id.clone(), real_host(&mut dice, host, is_calm))).collect();
+    let loads = upses.iter().filter(|_| dice.percent(40)).map(|ups| (vec![ups.clone()], Milliwatts(40_000))).collect();
+    let mut reality = Reality::new(topology.clone(), BTreeMap::new(), real_hosts, vms, loads);
+    batteries(&mut dice, &upses, is_calm, &mut reality);
+    let estate = estate(&mut dice, &topology, &policy, is_calm);
+    let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
+    let config = SiteConfig { topology, policy };
+    let (script, heals_at, story) = script::draw(&mut dice, &config, &reality, is_calm);
+    let about = format!(
+        "{} {} UPSes, {} hosts, {} VMs, {} tiers; {story}",
+        if is_calm { "calm:" } else { "rough:" },
+        upses.len(),
+        reality.hosts.len(),
+        reality.vms.len(),
+        config.policy.tiers.len()
+    );
+    Drawn { setup: Setup { config, reality, estate, faults, script }, is_calm, heals_at, about }
+}
+
+fn domains(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) {
+    let timing = |dice: &mut Dice| {
+        let ride_through = Millis::from_secs(*dice.pick(&[0, 10, 30, 60, 60, 90]));
+        Timing {
+            ride_through,
+            move_after: if dice.percent(70) { ride_through } else { Millis::from_secs(*dice.pick(&[0, 30, 120])) },
+            mains_stable: Millis::from_secs(*dice.pick(&[20, 60, 120])),
+            margin: Ppm::from_percent(*dice.pick(&[10, 15, 25])),
+            runtime_assumed: Millis::from_secs(120),
+            return_latest: Millis::from_secs(*dice.pick(&[600, 900])),
+            return_charge: Ppm::from_percent(*dice.pick(&[0, 10, 20])),
+        }
+    };
+    if upses.len() > 1 && dice.percent(25) {
+        let timing = timing(dice);
+        let (first, rest) = upses.split_at(2);
+        topology.domains.insert(DomainId::new("both"), Domain { upses: first.iter().cloned().collect(), timing: timing.clone() });
+        for ups in rest {
+            let domain = Domain { upses: [ups.clone()].into(), timing: timing.clone() };
+            topology.domains.insert(DomainId::new(ups.as_str()), domain);
+        }
+        return;
+    }
+    let shared = timing(dice);
+    for ups in upses {
+        let timing = if dice.percent(70) { shared.clone() } else { timing(dice) };
+        topology.domains.insert(DomainId::new(ups.as_str()), Domain { upses: [ups.clone()].into(), timing });
+    }
+}
+
+fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topology) {
+    let mut number = 0;
+    for (place, ups) in upses.iter().enumerate() {
+        for _ in 0..dice.between(1, 2) {
+            number += 1;
+            let mut feeds = vec![Feed { ups: ups.clone(), outlet_group: None }];
+            if upses.len() > 1 && dice.percent(30) {
+                let other = &upses[(place + 1) % upses.len()];
+                feeds.push(Feed { ups: other.clone(), outlet_group: None });
+            }
+            let feeds_min = if feeds.len() == 2 && dice.percent(15) { 2 } else { 1 };
+            let host = HostTopology {
+                site: SiteId::new("main"),
+                platform: Some(PlatformId::new("sim")),
+                feeds,
+                feeds_min,
+                needs: BTreeSet::new(),
+                can_shut_down: is_calm || dice.percent(95),
+                can_wake: is_calm || dice.percent(92),
+                can_prove_off: is_calm || dice.percent(95),
+                shutdown_time: dice.secs(20, 60),
+                boot_time: dice.secs(60, 200),
+            };
+            topology.hosts.insert(HostId::new(format!("h{number}")), host);
+        }
+    }
+}
+
+fn real_host(dice: &mut Dice, host: &HostTopology, is_calm: bool) -> Host {
+    let slowest = if is_calm { 95 } else { 140 };
+    let shutdown = host.shutdown_time.scaled(dice.between(30, slowest), 100);
+    let boot = host.boot_time.scaled(dice.between(30, 90), 100);
+    let mut real = Host::new(Milliwatts(dice.between(80_000, 160_000)), shutdown, boot);
+    real.starts_with_power = dice.percent(60);
+    real
+}
+
+fn policy(dice: &mut Dice) -> Policy {
+    let count = dice.between(1, 4);
+    let mut tiers = Vec::new();
+    for rank in 0..count {
+        let moves = if rank == 0 { dice.percent(80) } else { dice.percent(25) };
+        let goal = if rank > 0 && dice.percent(40) { Some(dice.secs(60, 400)) } else { None };
+        tiers.push(Tier {
+            name: TierName::new(format!("t{rank}")),
+            matches: TierMatch { tag: Some(format!("t{rank}")), ..TierMatch::default() },
+            on_outage: if moves { vec![OnOutage::Move, OnOutage::ShutDown] } else { vec![OnOutage::ShutDown] },
+            move_to: vec![Destination::SameSite],
+            force_off: if dice.percent(90) { ForceOff::AtDeadline } else { ForceOff::Never },
+            stop_budget: dice.secs(20, 90),
+            runtime_goal: goal,
+        });
+    }
+    Policy {
+        tiers,
+        move_bandwidth: Bytes::from_mib(*dice.pick(&[100, 300, 1000])),
+        moves_per_host: u32::try_from(dice.between(1, 3)).unwrap_or(1),
+        ..Policy::default()
+    }
+}
+
+fn vms(dice: &mut Dice, topology: &Topology, policy: &Policy, is_calm: bool) -> BTreeMap<VmId, Vm> {
+    let hosts: Vec<&HostId> = topology.hosts.keys().collect();
+    let platform = PlatformId::new("sim");
+    let mut vms = BTreeMap::new();
+    for number in 1..=dice.between(1, 3 * hosts.len() as u64) {
+        let name = format!("v{number}");
+        let rank = dice.between(0, policy.tiers.len() as u64);
+        let budget = policy.tier(usize::try_from(rank).unwrap_or(0)).stop_budget;
+        let known = ridethrough_model::Vm {
+            id: VmId::of(&platform, &name),
+            name,
+            host: (*dice.pick(&hosts)).clone(),
+            power: if dice.percent(92) { VmPower::Running } else { VmPower::Off },
+            memory: Bytes::from_mib(dice.between(1, 16) << 10),
+            cpus: 2,
+            tags: if rank < policy.tiers.len() as u64 { [format!("t{rank}")].into() } else { BTreeSet::new() },
+            autostart: *dice.pick(&[Some(true), Some(false), Some(false), None]),
+            needs: BTreeSet::new(),
+            move_blockers: if dice.percent(10) { vec!["a local disk".to_owned()] } else { Vec::new() },
+            smbios_uuid: None,
+        };
+        let slowest = if is_calm { 80 } else { 130 };
+        let stop = budget.scaled(dice.between(5, slowest), 100);
+        let mut vm = Vm::new(known, Milliwatts(dice.between(5000, 40_000)), stop, dice.secs(2, 15));
+        vm.is_hung = !is_calm && dice.percent(6);
+        vms.insert(vm.known.id.clone(), vm);
+    }
+    vms
+}
+
+/// Batteries by how long they last at the site's load.
+fn batteries(dice: &mut Dice, upses: &[UpsId], is_calm: bool, reality: &mut Reality) {
+    let table = RuntimeTable::new(&[(50, 3600), (100, 1700), (200, 780), (400, 340), (800, 140)]);
+    for id in upses {
+        reality.upses.insert(id.clone(), Ups::new(Battery::full(table.clone(), Millis::from_secs(3600)), Milliwatts(1_000_000)));
+    }
+    let drawn = reality.draw();
+    for (id, ups) in &mut reality.upses {
+        let load = (drawn.get(id).map_or(100_000, |load| load.0) / 1000).max(10);
+        let lasts = dice.between(150, 1800);
+        let table = RuntimeTable::new(&[
+            (load / 4 + 1, lasts * 5),
+            (load / 2 + 2, lasts * 9 / 4),
+            (load + 3, lasts),
+            (load * 2 + 4, lasts * 2 / 5),
+        ]);
+        let recharge = dice.secs(1200, 3600);
+        let mut battery =
+            Battery::full(table, recharge).charged(Ppm::from_percent(u32::try_from(dice.between(70, 100)).unwrap_or(100)));
+        if !is_calm && dice.percent(15) {
+            battery = battery.aged(Ppm::from_percent(u32::try_from(dice.between(50, 95)).unwrap_or(95)));
+        }
+        *ups = Ups::new(battery, Milliwatts(load * 2000));
+        ups.runtime_low = Millis::from_secs(*dice.pick(&[0, 30, 60, 120]));
+        ups.states_runtime = is_calm || dice.percent(93);
+    }
+}
+
+fn estate(dice: &mut Dice, topology: &Topology, policy: &Policy, is_calm: bool) -> Estate {
+    let lane = policy.move_bandwidth.scaled(1, u64::from(policy.moves_per_host.max(1)));
+    let info = |id: &HostId, gib: u64| HostInfo {
+        id: id.clone(),
+        connected: true,
+        memory: Some(Bytes::from_mib(gib << 10)),
+        cpus: Some(32),
+        offers: None,
+        smbios_uuid: None,
+    };
+    let hosts = topology.hosts.keys().map(|id| (id.clone(), info(id, *dice.pick(&[64, 128, 256])))).collect();
+    let speed = if is_calm { dice.between(100, 150) } else { dice.between(40, 150) };
+    Estate {
+        platform: PlatformId::new("sim"),
+        hosts,
+        move_rate: lane.scaled(speed, 100),
+        moves_fail_percent: if is_calm { 0 } else { *dice.pick(&[0, 0, 10, 50]) },
+    }
+}
+
+fn faults(dice: &mut Dice) -> Faults {
+    Faults {
+        request_lost_percent: *dice.pick(&[0, 0, 2, 10]),
+        reply_lost_percent: *dice.pick(&[0, 0, 2, 25]),
+        slow_percent: *dice.pick(&[0, 3, 20]),
+        duplicate_percent: *dice.pick(&[0, 0, 5]),
+        reading_lost_percent: *dice.pick(&[0, 0, 5, 30]),
+        is_platform_down: false,
+    }
+}

@@ -1,0 +1,403 @@
+//! What must never happen, each as a named pure function from a scene to what is wrong with it. Written against the rules of the
+//! design, not against `decide`.
+
+use crate::seen::{Attempt, Heard, Seen};
+use crate::world::{Moment, World};
+use ridethrough_model::entry::RunEnd;
+use ridethrough_model::policy::OnOutage;
+use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
+
+/// One event, after it happened.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// The event.
+    pub moment: &'a Moment,
+    /// Everything listened to, this event included.
+    pub seen: &'a Seen,
+}
+
+/// A check.
+pub type Check = fn(&Scene<'_>) -> Option<String>;
+
+/// Every invariant by its name.
+pub const INVARIANTS: &[(&str, Check)] = &[
+    ("intent-is-durable-before-effect", intent_is_durable_before_effect),
+    ("no-attempt-is-sent-twice", no_attempt_is_sent_twice),
+    ("attempts-are-bounded", attempts_are_bounded),
+    ("who-observes-does-nothing", who_observes_does_nothing),
+    ("the-ride-through-is-kept", the_ride_through_is_kept),
+    ("tiers-stop-in-order", tiers_stop_in_order),
+    ("no-host-goes-down-over-a-running-vm", no_host_goes_down_over_a_running_vm),
+    ("no-vm-moves-to-a-host-on-battery", no_vm_moves_to_a_host_on_battery),
+    ("nothing-stops-on-mains", nothing_stops_on_mains),
+    ("force-only-at-the-deadline", force_only_at_the_deadline),
+    ("return-only-on-stable-mains", return_only_on_stable_mains),
+    ("return-only-with-charge", return_only_with_charge),
+    ("only-what-ran-before-is-started", only_what_ran_before_is_started),
+    ("moves-per-host-are-bounded", moves_per_host_are_bounded),
+    ("records-have-no-gaps", records_have_no_gaps),
+    ("what-is-returned-is-back", what_is_returned_is_back),
+    ("an-untouched-run-touched-nothing", an_untouched_run_touched_nothing),
+    ("a-run-is-no-storm", a_run_is_no_storm),
+];
+
+/// What reaches us late, and ticks that come once a second.
+const SLACK: Millis = Millis(1500);
+const FORCE_LEAD: Millis = Millis::from_secs(10);
+const RECORDS_MAX: u64 = 6000;
+const EFFECTS_MAX: usize = 400;
+
+impl Scene<'_> {
+    fn now(&self) -> Mono {
+        self.world.now().mono
+    }
+    fn starts(&self) -> impl Iterator<Item = &(Attempt, Op)> {
+        self.seen.starts_now.iter()
+    }
+    fn first<'a>(&'a self, wrong: impl Fn(&'a Op) -> Option<String>) -> Option<String> {
+        self.starts().find_map(|(_, op)| wrong(op).map(|why| format!("{op}: {why}")))
+    }
+    fn heard(&self, ups: &UpsId) -> Option<&Heard> {
+        self.seen.upses.get(ups)
+    }
+    /// Heard on mains lately.
+    fn is_good(&self, ups: &UpsId) -> bool {
+        let limit = self.world.config().policy.silence + SLACK + SLACK;
+        self.heard(ups).is_some_and(|heard| heard.says_mains() && heard.age(self.now()).is_some_and(|age| age <= limit))
+    }
+    fn good_feeds(&self, host: &HostId) -> (usize, usize) {
+        let needed = self.world.config().topology.hosts.get(host).map_or(1, |host| host.feeds_min.max(1) as usize);
+        (Seen::feeds(self.world, host).into_iter().filter(|ups| self.is_good(ups)).count(), needed)
+    }
+    fn domains_of(&self, host: &HostId) -> Vec<(&DomainId, &Timing)> {
+        let feeds = Seen::feeds(self.world, host);
+        let all = self.world.config().topology.domains.iter();
+        all.filter(|(_, domain)| domain.upses.iter().any(|ups| feeds.contains(&ups))).map(|(id, d)| (id, &d.timing)).collect()
+    }
+    /// The domains of the host's UPSes that were last heard on battery; all of its domains if none was.
+    fn domains_at_risk(&self, host: &HostId) -> Vec<(&DomainId, &Timing)> {
+        let feeds = Seen::feeds(self.world, host);
+        let on_battery: Vec<&UpsId> = feeds.into_iter().filter(|ups| self.heard(ups).is_some_and(Heard::says_battery)).collect();
+        let of = |domain: &DomainId| self.world.config().topology.domains.get(domain).map(|d| &d.upses);
+        let mut domains = self.domains_of(host);
+        if !on_battery.is_empty() {
+            domains.retain(|(id, _)| of(id).is_some_and(|upses| on_battery.iter().any(|ups| upses.contains(*ups))));
+        }
+        domains
+    }
+    fn is_emergency(&self, ups: &UpsId) -> bool {
+        let is_reliable = self.world.config().topology.upses.get(ups).is_some_and(|ups| ups.low_battery_reliable);
+        self.heard(ups).is_some_and(|heard| heard.forced_since.is_some() || is_reliable && heard.low_reads >= 2)
+    }
+    /// When that UPS's power is taken to end, at the earliest somebody careful could say.
+    fn ends_at(&self, ups: &UpsId) -> Option<Mono> {
+        let heard = self.heard(ups)?;
+        let reading = heard.reading.as_ref().filter(|_| heard.says_battery())?;
+        let timing =
+            self.world.config().topology.domains.values().find(|domain| domain.upses.contains(ups)).map(|d| &d.timing)?;
+        let assumed = heard.mains_at.unwrap_or(self.seen.lives_since) + timing.runtime_assumed;
+        let stated = reading.runtime.map_or(assumed, |runtime| reading.observed_at + runtime);
+        let forced = heard.forced_since.map(|since| since + timing.runtime_assumed);
+        let empty = forced.map_or(stated, |forced| stated.min(forced));
+        let lasts = empty.since(heard.battery_since.unwrap_or(reading.observed_at));
+        Some(empty - lasts.scaled(u64::from(timing.margin.0), 1_000_000))
+    }
+    /// When the host's power ends at the earliest: with its first feed.
+    fn host_ends_at(&self, host: &HostId) -> Option<Mono> {
+        Seen::feeds(self.world, host).into_iter().filter_map(|ups| self.ends_at(ups)).min()
+    }
+    fn slowest_stop(&self, host: &HostId) -> Millis {
+        let policy = &self.world.config().policy;
+        let vms = self.world.reality.vms.values().filter(|vm| vm.known.host == *host);
+        vms.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max().unwrap_or_default()
+    }
+    fn rank_of(&self, vm: &VmId) -> Option<usize> {
+        self.world.reality.vms.get(vm).map(|vm| self.world.config().policy.rank_of(&vm.known))
+    }
+    fn is_stop(&self, op: &Op) -> bool {
+        match op {
+            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } | Op::ShutDownHost { .. } => true,
+            Op::MoveVm { vm, to, .. } => self.seen.homes.get(vm).is_none_or(|home| home.host != *to),
+            _ => false,
+        }
+    }
+    fn is_return(&self, op: &Op) -> bool {
+        match op {
+            Op::StartVm { .. } | Op::WakeHost { .. } => true,
+            Op::MoveVm { vm, to, .. } => self.seen.homes.get(vm).is_some_and(|home| home.host == *to),
+            _ => false,
+        }
+    }
+    fn last_safe(&self, attempt: &Attempt) -> Option<Mono> {
+        self.seen.actions.get(&attempt.1).and_then(|action| action.last_safe)
+    }
+}
+
+/// Rule 5.
+fn intent_is_durable_before_effect(scene: &Scene<'_>) -> Option<String> {
+    let is_written = |attempt: &Attempt| {
+        let intent = scene.seen.intents.get(attempt)?;
+        Some(scene.seen.durable.get(&attempt.0).is_some_and(|last| intent.seq <= *last) || scene.seen.is_degraded)
+    };
+    scene.starts().find_map(|(attempt, op)| match is_written(attempt) {
+        Some(true) => None,
+        Some(false) => Some(format!("{op} was sent before its intent was durable")),
+        None => Some(format!("{op} was sent without an intent")),
+    })
+}
+
+fn no_attempt_is_sent_twice(scene: &Scene<'_>) -> Option<String> {
+    let mut now: Vec<&Attempt> = scene.starts().map(|(attempt, _)| attempt).collect();
+    let count = now.len();
+    now.sort();
+    now.dedup();
+    let again = scene.starts().find(|(attempt, _)| scene.seen.started.contains(attempt));
+    (now.len() < count || again.is_some()).then(|| format!("an attempt was sent again: {again:?}"))
+}
+
+fn attempts_are_bounded(scene: &Scene<'_>) -> Option<String> {
+    scene.starts().find(|((_, _, attempt), _)| *attempt > 3).map(|(attempt, op)| format!("{op}: attempt {}", attempt.2))
+}
+
+/// A domain that is not armed only says what it would do. Putting back what was paused is no deed but the end of one (rule 10).
+fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        let is_observing = |(domain, _): &(&DomainId, &Timing)| !scene.seen.armed.contains(*domain);
+        if scene.is_stop(op) {
+            let observing = scene.domains_at_risk(op.host()).into_iter().find(is_observing);
+            return observing.map(|(domain, _)| format!("domain {domain} only observes"));
+        }
+        let is_put_back = matches!(op, Op::SetAutostart { enabled: true, .. });
+        let host = if let Op::MoveVm { to, .. } = op { to } else { op.host() };
+        let all_observe = scene.domains_of(host).iter().all(is_observing);
+        (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
+    })
+}
+
+/// Nothing is touched before the ride-through is over, unless waiting would be unsafe or the UPS orders it.
+fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        if !scene.is_stop(op) {
+            return None;
+        }
+        let host = op.host();
+        let feeds = Seen::feeds(scene.world, host);
+        if feeds.iter().any(|ups| scene.is_emergency(ups)) {
+            return None;
+        }
+        let moves: Millis =
+            scene.world.reality.vms.values().filter(|vm| vm.known.host == *host).map(|vm| move_time(scene, &vm.known)).sum();
+        let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
+        let needed = shutdown + FORCE_LEAD + scene.slowest_stop(host) + moves + Millis::from_secs(5);
+        let feeds_of_domains = scene.domains_at_risk(host);
+        let upses =
+            feeds_of_domains.iter().filter_map(|(id, _)| scene.world.config().topology.domains.get(*id)).flat_map(|d| &d.upses);
+        let unsafe_from = upses.filter_map(|ups| scene.ends_at(ups)).min().map(|ends| ends - needed);
+        let is_unsafe = unsafe_from.is_none_or(|from| scene.now() >= from);
+        let early = feeds_of_domains.iter().find(|(domain, timing)| {
+            let waited = scene.seen.on_battery.get(*domain).copied().unwrap_or_default();
+            waited + SLACK < timing.ride_through && !scene.seen.acted.contains(*domain)
+        });
+        early
+            .filter(|_| !is_unsafe)
+            .map(|(domain, timing)| format!("the ride-through of {domain} ({}) is not over", timing.ride_through))
+    })
+}
+
+fn move_time(scene: &Scene<'_>, vm: &ridethrough_model::Vm) -> Millis {
+    let policy = &scene.world.config().policy;
+    let lane = policy.move_bandwidth.0 / u64::from(policy.moves_per_host.max(1));
+    let moves = policy.tier(policy.rank_of(vm)).on_outage.contains(&OnOutage::Move);
+    if moves { Millis(vm.memory.0.saturating_mul(1000) / lane.max(1)) + Millis::from_secs(2) } else { Millis::ZERO }
+}
+
+/// Rule 1.
+fn tiers_stop_in_order(scene: &Scene<'_>) -> Option<String> {
+    scene.starts().find_map(|(attempt, op)| {
+        let Op::ShutDownVm { vm, host } = op else { return None };
+        let rank = scene.rank_of(vm)?;
+        let upses = Seen::feeds(scene.world, host);
+        let on_battery: Vec<&UpsId> = upses.into_iter().filter(|ups| scene.heard(ups).is_some_and(Heard::says_battery)).collect();
+        let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + SLACK >= at);
+        if is_last || on_battery.iter().any(|ups| scene.is_emergency(ups)) || attempt.2 > 1 {
+            return None;
+        }
+        let lower = scene.world.reality.vms.values().find(|other| holds_up(scene, &on_battery, rank, other))?;
+        Some(format!("{op} although {} of a lower tier still runs on {}", lower.known.name, lower.known.host))
+    })
+}
+
+/// Whether that VM of a lower tier must be off before a stop of that rank on those UPSes.
+fn holds_up(scene: &Scene<'_>, upses: &[&UpsId], rank: usize, other: &crate::reality::Vm) -> bool {
+    let policy = &scene.world.config().policy;
+    let other_rank = policy.rank_of(&other.known);
+    let tier = policy.tier(other_rank);
+    if other_rank <= rank || !other.known.power.is_active() || !scene.seen.homes.contains_key(&other.known.id) {
+        return false;
+    }
+    if tier.on_outage.contains(&OnOutage::Move) {
+        // It may be on its way to power instead of off.
+        return false;
+    }
+    let shares = Seen::feeds(scene.world, &other.known.host).into_iter().any(|ups| upses.contains(&ups));
+    let (good, needed) = scene.good_feeds(&other.known.host);
+    let is_saved = scene
+        .domains_of(&other.known.host)
+        .iter()
+        .all(|(domain, _)| scene.seen.acted.contains(*domain) && scene.seen.armed.contains(*domain));
+    let in_maintenance =
+        Seen::feeds(scene.world, &other.known.host).into_iter().any(|ups| scene.seen.maintenance.contains_key(ups));
+    let begun = scene.seen.stop_begun.get(&other.known.id);
+    let has_used_budget = begun.is_some_and(|begun| scene.now().since(*begun) + SLACK >= tier.stop_budget);
+    shares && good < needed && is_saved && !in_maintenance && !has_used_budget && !scene.seen.stop_ended.contains(&other.known.id)
+}
+
+fn no_host_goes_down_over_a_running_vm(scene: &Scene<'_>) -> Option<String> {
+    scene.starts().find_map(|(attempt, op)| {
+        let Op::ShutDownHost { host } = op else { return None };
+        let policy = &scene.world.config().policy;
+        let mut running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
+        let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + SLACK >= at);
+        let is_never = |vm: &crate::reality::Vm| policy.tier(policy.rank_of(&vm.known)).force_off == ForceOff::Never;
+        let wrong = running.find(|vm| !is_last || is_never(vm))?;
+        Some(format!("{op} although {} runs there", wrong.known.name))
+    })
+}
+
+fn no_vm_moves_to_a_host_on_battery(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        let Op::MoveVm { to, .. } = op else { return None };
+        let (good, needed) = scene.good_feeds(to);
+        (good < needed).then(|| format!("{to} has {good} of {needed} feeds known to be on mains"))
+    })
+}
+
+/// What mains carries is left alone.
+fn nothing_stops_on_mains(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        let (good, needed) = scene.good_feeds(op.host());
+        (scene.is_stop(op) && good >= needed).then(|| format!("{} is on mains", op.host()))
+    })
+}
+
+fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        let Op::PowerOffVm { vm, host } = op else { return None };
+        let policy = &scene.world.config().policy;
+        let known = scene.world.reality.vms.get(vm)?;
+        if policy.tier(policy.rank_of(&known.known)).force_off == ForceOff::Never {
+            return Some("it must never be forced".to_owned());
+        }
+        let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
+        let from = scene.host_ends_at(host)? - shutdown - FORCE_LEAD - Millis::from_secs(4);
+        (scene.now() < from).then(|| format!("{} too early", from.since(scene.now())))
+    })
+}
+
+fn return_only_on_stable_mains(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        if !scene.is_return(op) {
+            return None;
+        }
+        let host = if let Op::MoveVm { to, .. } = op { to } else { op.host() };
+        let (good, needed) = scene.good_feeds(host);
+        if good < needed {
+            return Some(format!("{host} has {good} of {needed} feeds known to be on mains"));
+        }
+        let stable = scene.domains_of(host).iter().map(|(_, timing)| timing.mains_stable).min().unwrap_or_default();
+        let is_stable = |ups: &&UpsId| {
+            let since = scene.heard(ups).and_then(|heard| heard.mains_since);
+            since.is_some_and(|since| scene.now().since(since) + SLACK >= stable)
+        };
+        let count = Seen::feeds(scene.world, host).into_iter().filter(is_stable).count();
+        (count < needed).then(|| format!("mains of {host} is not stable for {stable}"))
+    })
+}
+
+/// Rule 4, the part that can be said without a model: enough charge is known, or mains was stable for very long.
+fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        if !matches!(op, Op::StartVm { .. } | Op::WakeHost { .. }) {
+            return None;
+        }
+        let (_, needed) = scene.good_feeds(op.host());
+        let timing =
+            scene.domains_of(op.host()).into_iter().map(|(_, timing)| timing).max_by_key(|timing| timing.return_latest)?;
+        let is_charged = |ups: &&UpsId| {
+            let heard = scene.heard(ups);
+            let charge = heard.and_then(|heard| heard.reading.as_ref()).and_then(|reading| reading.charge);
+            let since = heard.and_then(|heard| heard.mains_since);
+            charge.is_some_and(|charge| charge >= timing.return_charge)
+                || since.is_some_and(|since| scene.now().since(since) + SLACK >= timing.return_latest)
+        };
+        let count = Seen::feeds(scene.world, op.host()).into_iter().filter(is_charged).count();
+        (count < needed).then(|| "charge is not known to be enough".to_owned())
+    })
+}
+
+fn only_what_ran_before_is_started(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        let Op::StartVm { vm, .. } = op else { return None };
+        (!scene.seen.homes.contains_key(vm)).then(|| "it did not run when the incident began".to_owned())
+    })
+}
+
+fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
+    let limit = scene.world.config().policy.moves_per_host as usize;
+    scene.first(|op| {
+        let Op::MoveVm { from, to, .. } = op else { return None };
+        [from, to].into_iter().find_map(|host| {
+            let touches = |vm: &&crate::reality::Vm| match &vm.doing {
+                crate::reality::Doing::Moving { to, .. } => to == host || vm.known.host == *host,
+                _ => false,
+            };
+            let count = scene.world.reality.vms.values().filter(touches).count();
+            (count >= limit).then(|| format!("{count} moves touch {host} already"))
+        })
+    })
+}
+
+fn records_have_no_gaps(scene: &Scene<'_>) -> Option<String> {
+    let tail = &scene.world.disk.tail;
+    let gap = tail.windows(2).find(|pair| pair[0].run == pair[1].run && pair[1].seq != pair[0].seq + 1)?;
+    Some(format!("record {} of run {} is followed by {}", gap[0].seq, gap[0].run, gap[1].seq))
+}
+
+/// Who says that everything is back is right.
+fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
+    if !scene.seen.ends_now.contains(&RunEnd::Returned) {
+        return None;
+    }
+    let touched = |vm: &VmId| {
+        scene.seen.intents.iter().any(|((run, _, _), intent)| Some(*run) == last_run(scene) && intent.op.vm() == Some(vm))
+    };
+    scene.seen.homes.iter().find_map(|(id, home)| {
+        let vm = scene.world.reality.vms.get(id)?;
+        let is_back = vm.known.power.is_active() && vm.known.host == home.host && vm.known.autostart == home.autostart;
+        (touched(id) && !is_back).then(|| {
+            let known = &vm.known;
+            format!(
+                "{} is {:?} on {} with autostart {:?}, at home it was on {} with {:?}",
+                home.name, known.power, known.host, known.autostart, home.host, home.autostart
+            )
+        })
+    })
+}
+
+fn last_run(scene: &Scene<'_>) -> Option<RunId> {
+    scene.seen.ends.last().map(|(run, _)| *run)
+}
+
+fn an_untouched_run_touched_nothing(scene: &Scene<'_>) -> Option<String> {
+    let claims = scene.seen.ends_now.iter().any(|end| matches!(end, RunEnd::NothingTouched | RunEnd::ObservedOnly));
+    (claims && scene.seen.started_in_run > 0).then(|| format!("{} attempts were sent", scene.seen.started_in_run))
+}
+
+/// A bound on what one event and one run may cause: a loop that feeds itself ends here.
+fn a_run_is_no_storm(scene: &Scene<'_>) -> Option<String> {
+    let (effects, records) = (scene.moment.effects.len(), scene.seen.records_in_run);
+    (effects > EFFECTS_MAX || records > RECORDS_MAX)
+        .then(|| format!("{effects} effects of one event, {records} records in the run"))
+}

@@ -1,0 +1,308 @@
+//! What a watcher knows from having listened to everything that went in and came out: the ground the invariants stand on.
+//!
+//! Shares no code with `decide`: what the controller can have known is folded here a second time, more simply.
+
+use crate::world::{Moment, World};
+use ridethrough_decide::{Effect, Input};
+use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::{
+    Action, ActionId, DomainId, Entry, HostId, Millis, Mono, Op, Plan, PowerEvent, Reading, Record, RunId, StatusToken, UpsId,
+    VmId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the controller can know of a UPS.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// The last reading.
+    pub reading: Option<Reading>,
+    /// Since when every reading said mains.
+    pub mains_since: Option<Mono>,
+    /// Since when every reading said battery.
+    pub battery_since: Option<Mono>,
+    /// When it was last heard on mains.
+    pub mains_at: Option<Mono>,
+    /// Readings in a row that said low battery on battery.
+    pub low_reads: u32,
+    /// When a forced shutdown was first heard, while it lasts.
+    pub forced_since: Option<Mono>,
+}
+
+impl Heard {
+    /// Whether the last word was "on mains".
+    #[must_use]
+    pub fn says_mains(&self) -> bool {
+        self.reading.as_ref().is_some_and(|r| r.status.has(&StatusToken::Ol) && !r.status.has(&StatusToken::Fsd))
+    }
+    /// Whether the last word was "on battery", or a forced shutdown.
+    #[must_use]
+    pub fn says_battery(&self) -> bool {
+        self.reading.as_ref().is_some_and(|r| r.status.has(&StatusToken::Ob) || r.status.has(&StatusToken::Fsd))
+    }
+    /// How long ago it was heard.
+    #[must_use]
+    pub fn age(&self, now: Mono) -> Option<Millis> {
+        self.reading.as_ref().map(|reading| now.since(reading.observed_at))
+    }
+    fn take(&mut self, reading: &Reading) {
+        if self.reading.as_ref().is_some_and(|last| last.observed_at > reading.observed_at) {
+            return;
+        }
+        let at = reading.observed_at;
+        let has = |token: StatusToken| reading.status.has(&token);
+        self.low_reads = if has(StatusToken::Ob) && has(StatusToken::Lb) { self.low_reads + 1 } else { 0 };
+        if has(StatusToken::Fsd) {
+            self.forced_since.get_or_insert(at);
+        } else if has(StatusToken::Ol) {
+            self.forced_since = None;
+        }
+        self.reading = Some(reading.clone());
+        if self.says_mains() {
+            self.mains_since.get_or_insert(at);
+            self.mains_at = Some(at);
+            self.battery_since = None;
+        } else if self.says_battery() {
+            self.battery_since.get_or_insert(at);
+            self.mains_since = None;
+        }
+    }
+}
+
+/// An attempt that was written down.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Its record.
+    pub seq: u64,
+    /// When.
+    pub at: Mono,
+    /// What.
+    pub op: Op,
+}
+
+/// A key of an attempt: run, action, attempt.
+pub type Attempt = (RunId, ActionId, u32);
+
+/// Everything listened to.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// UPSes, as this life of the controller heard them.
+    pub upses: BTreeMap<UpsId, Heard>,
+    /// The last record that is durable, per run.
+    pub durable: BTreeMap<RunId, u64>,
+    /// The last record appended, per run.
+    pub appended: BTreeMap<RunId, u64>,
+    /// Attempts written down and not forgotten by a crash.
+    pub intents: BTreeMap<Attempt, Intent>,
+    /// Attempts that were sent.
+    pub started: BTreeSet<Attempt>,
+    /// Actions of every plan of the open run.
+    pub actions: BTreeMap<ActionId, Action>,
+    /// The plan in force.
+    pub plan: Option<Plan>,
+    /// The open run.
+    pub run: Option<RunId>,
+    /// What ran where when it opened.
+    pub homes: BTreeMap<VmId, Home>,
+    /// Records are in memory only.
+    pub is_degraded: bool,
+    /// Attempts sent while they were: a crash may forget them.
+    pub started_degraded: BTreeSet<Attempt>,
+    /// Armed domains.
+    pub armed: BTreeSet<DomainId>,
+    /// Until when each UPS is in maintenance.
+    pub maintenance: BTreeMap<UpsId, Mono>,
+    /// Time on battery per domain in the open run, as heard.
+    pub on_battery: BTreeMap<DomainId, Millis>,
+    /// Domains that acted in the open run.
+    pub acted: BTreeSet<DomainId>,
+    /// Stops that used their budget, failed or ended: first intent of the stop per VM.
+    pub stop_begun: BTreeMap<VmId, Mono>,
+    /// VMs whose stop ended, however.
+    pub stop_ended: BTreeSet<VmId>,
+    /// Runs that ended, and how.
+    pub ends: Vec<(RunId, RunEnd)>,
+    /// Attempts sent in the open run.
+    pub started_in_run: u64,
+    /// Records of the open run.
+    pub records_in_run: u64,
+    /// When this life of the controller began.
+    pub lives_since: Mono,
+    /// What the last moment added, for the checks: attempts sent.
+    pub starts_now: Vec<(Attempt, Op)>,
+    /// And the ends of runs.
+    pub ends_now: Vec<RunEnd>,
+    last_at: Mono,
+}
+
+impl Seen {
+    /// Listens to one event. `now` is the controller's.
+    pub fn listen(&mut self, world: &World, moment: &Moment) {
+        let now = world.now().mono;
+        self.starts_now.clear();
+        self.ends_now.clear();
+        if moment.is_recovery {
+            self.begin_again(world, now);
+        }
+        self.count_battery_time(world, now);
+        match &moment.input {
+            Some(Input::Reading(reading)) => self.upses.entry(reading.ups.clone()).or_default().take(reading),
+            Some(Input::Durable { run, seq }) => {
+                self.durable.insert(*run, *seq);
+            }
+            _ => {}
+        }
+        for effect in &moment.effects {
+            match effect {
+                Effect::Append(record) => self.note(record, now),
+                Effect::Start { run, action, attempt, op } => {
+                    let key = (*run, *action, *attempt);
+                    if self.is_degraded {
+                        self.started_degraded.insert(key);
+                    }
+                    self.started_in_run += 1;
+                    self.starts_now.push((key, op.clone()));
+                }
+                _ => {}
+            }
+        }
+        if self.is_degraded && world.disk.tail.is_empty() {
+            self.is_degraded = false;
+        }
+    }
+
+    /// A new life knows what is durable and has heard nothing.
+    fn begin_again(&mut self, world: &World, now: Mono) {
+        self.upses.clear();
+        self.is_degraded = false;
+        self.lives_since = now;
+        self.last_at = now;
+        self.appended.clear();
+        self.durable.clear();
+        for record in &world.disk.durable {
+            self.appended.insert(record.run, record.seq);
+            self.durable.insert(record.run, record.seq);
+        }
+        let durable = self.durable.clone();
+        let is_known = |run: &RunId, seq: u64| durable.get(run).is_some_and(|last| seq <= *last);
+        self.intents.retain(|(run, _, _), intent| is_known(run, intent.seq));
+        let forgotten = std::mem::take(&mut self.started_degraded);
+        self.started.retain(|attempt| !forgotten.contains(attempt));
+        let found = world.disk.find();
+        let open = found.open_run.first().map(|record| record.run);
+        if open != self.run {
+            self.forget_run();
+            self.run = open;
+        }
+        self.armed.clear();
+        self.maintenance.clear();
+        for record in found.site_log {
+            self.note_site(&record.entry, record.at.mono);
+        }
+        for record in found.open_run {
+            match record.entry {
+                Entry::PlanCommitted { plan, .. } => {
+                    self.actions.extend(plan.actions.clone());
+                    self.plan = Some(*plan);
+                }
+                Entry::IncidentOpened { homes, .. } => self.homes = homes,
+                _ => {}
+            }
+        }
+    }
+
+    fn forget_run(&mut self) {
+        self.run = None;
+        self.plan = None;
+        self.actions.clear();
+        self.homes.clear();
+        self.on_battery.clear();
+        self.acted.clear();
+        self.stop_begun.clear();
+        self.stop_ended.clear();
+        self.started_in_run = 0;
+        self.records_in_run = 0;
+    }
+
+    fn count_battery_time(&mut self, world: &World, now: Mono) {
+        let passed = now.since(self.last_at);
+        self.last_at = now;
+        if self.run.is_none() {
+            return;
+        }
+        for (id, domain) in &world.config().topology.domains {
+            if domain.upses.iter().any(|ups| self.upses.get(ups).is_some_and(Heard::says_battery)) {
+                let sum = self.on_battery.entry(id.clone()).or_default();
+                *sum = *sum + passed;
+            }
+        }
+    }
+
+    fn note_site(&mut self, entry: &Entry, at: Mono) {
+        match entry {
+            Entry::Armed { domain, .. } => {
+                self.armed.insert(domain.clone());
+            }
+            Entry::Disarmed { domain, .. } => {
+                self.armed.remove(domain);
+            }
+            Entry::MaintenanceBegun { ups, duration, .. } => {
+                self.maintenance.insert(ups.clone(), at + *duration);
+            }
+            Entry::MaintenanceEnded { ups, .. } => {
+                self.maintenance.remove(ups);
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, record: &Record, now: Mono) {
+        self.appended.insert(record.run, record.seq);
+        self.note_site(&record.entry, now);
+        if record.run != RunId::SITE {
+            self.records_in_run += 1;
+        }
+        match &record.entry {
+            Entry::IncidentOpened { homes, .. } => {
+                self.forget_run();
+                self.run = Some(record.run);
+                self.homes.clone_from(homes);
+            }
+            Entry::HomeAdded { vm, home } => {
+                self.homes.insert(vm.clone(), home.clone());
+            }
+            Entry::PowerChanged { event: PowerEvent::ActingStarted { domain, .. } } => {
+                self.acted.insert(domain.clone());
+            }
+            Entry::PlanCommitted { plan, .. } => {
+                self.actions.extend(plan.actions.clone());
+                self.plan = Some((**plan).clone());
+            }
+            Entry::Intended { action, attempt, op } => {
+                if let Op::ShutDownVm { vm, .. } = op {
+                    self.stop_begun.entry(vm.clone()).or_insert(now);
+                }
+                let intent = Intent { seq: record.seq, at: now, op: op.clone() };
+                self.intents.insert((record.run, *action, *attempt), intent);
+            }
+            Entry::Finished { action, outcome, .. } => {
+                if let Some(Op::ShutDownVm { vm, .. }) = self.actions.get(action).map(|action| &action.op)
+                    && matches!(outcome, Outcome::Failed(_))
+                {
+                    self.stop_ended.insert(vm.clone());
+                }
+            }
+            Entry::JournalDegraded { .. } => self.is_degraded = true,
+            Entry::RunEnded { end } => {
+                self.ends.push((record.run, end.clone()));
+                self.ends_now.push(end.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// The UPSes a host hangs on.
+    #[must_use]
+    pub fn feeds<'a>(world: &'a World, host: &HostId) -> Vec<&'a UpsId> {
+        world.config().topology.hosts.get(host).map(|host| host.feeds.iter().map(|feed| &feed.ups).collect()).unwrap_or_default()
+    }
+}
