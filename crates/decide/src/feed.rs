@@ -77,7 +77,7 @@ pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -
 }
 
 /// Composes the risk of something with these feeds.
-pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, SourceFacts>) -> HostRisk {
+pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, SourceFacts>, now: Mono) -> HostRisk {
     let needed = usize::try_from(feeds_min.max(1)).unwrap_or(usize::MAX);
     let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(feed, sources), &feed.ups)).collect();
     let good = health.iter().filter(|(h, _)| *h == FeedHealth::Good).count();
@@ -94,17 +94,21 @@ pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, Sou
     ends.sort_unstable_by(|a, b| b.cmp(a));
     let missing = needed - good - presumed;
     match ends.get(missing - 1) {
-        Some(last) => HostRisk::AtRisk { ends_at: shared_end(*last, &ends, missing), upses },
+        Some(last) => HostRisk::AtRisk { ends_at: shared_end(*last, &ends, missing, now), upses },
         // Every feed is dead or unheard: there is no forecast to act on.
         None => HostRisk::Unknown,
     }
 }
 
 /// When the first feed dies, the survivors carry its load too and last shorter than they say now. Two fifths of the difference
-/// are counted: half the load gone over, and a battery gives less than half the time at twice the load.
-fn shared_end(last: Mono, ends: &[Mono], missing: usize) -> Mono {
+/// are counted: half the load gone over, and a battery gives less than half the time at twice the load. What has passed is known:
+/// the difference is counted from the first one's end, or from now if that was expected before.
+fn shared_end(last: Mono, ends: &[Mono], missing: usize, now: Mono) -> Mono {
     match ends.get(missing) {
-        Some(first) => *first + last.since(*first).scaled(2, 5),
+        Some(first) => {
+            let from = (*first).max(now).min(last);
+            from + last.since(from).scaled(2, 5)
+        }
         None => last,
     }
 }
@@ -119,7 +123,7 @@ mod tests {
 
     fn check(sources: &[(&str, SourceFacts)], feeds_min: u32) -> HostRisk {
         let feeds: Vec<Feed> = sources.iter().map(|(name, _)| Feed { ups: UpsId::new(*name), outlet_group: None }).collect();
-        risk(&feeds, feeds_min, &sources.iter().map(|(n, f)| (UpsId::new(*n), f.clone())).collect())
+        risk(&feeds, feeds_min, &sources.iter().map(|(n, f)| (UpsId::new(*n), f.clone())).collect(), Mono(700_000))
     }
 
     #[test]
@@ -127,10 +131,12 @@ mod tests {
         let on = || facts(SourceKind::Online, None);
         let ob = |s| facts(SourceKind::OnBattery, Some(s));
         assert_eq!(check(&[("a", ob(600)), ("b", on())], 1), HostRisk::Safe);
-        let both = check(&[("a", ob(600)), ("b", ob(1100))], 1);
+        let both = check(&[("a", ob(1000)), ("b", ob(1500))], 1);
         let HostRisk::AtRisk { ends_at, upses } = both else { panic!("{both:?}") };
-        assert_eq!(ends_at, Mono(800_000), "the survivor carries both loads after 600 s");
+        assert_eq!(ends_at, Mono(1_200_000), "the survivor carries both loads after 1000 s");
         assert_eq!(upses.len(), 2);
+        let overdue = check(&[("a", ob(600)), ("b", ob(1200))], 1);
+        assert!(matches!(overdue, HostRisk::AtRisk { ends_at: Mono(900_000), .. }), "it still gives at 700 s: {overdue:?}");
         assert!(matches!(check(&[("a", ob(600)), ("b", on())], 2), HostRisk::AtRisk { ends_at: Mono(600_000), .. }));
     }
 

@@ -102,8 +102,11 @@ impl Room {
             HostRisk::Presumed | HostRisk::Unknown => return Err("its power is not known to be good".to_owned()),
         }
         for need in &host.needs {
-            let is_powered =
-                snapshot.topology.loads.get(need).is_some_and(|load| risk(&load.feeds, 1, &snapshot.sources) == HostRisk::Safe);
+            let is_powered = snapshot
+                .topology
+                .loads
+                .get(need)
+                .is_some_and(|load| risk(&load.feeds, 1, &snapshot.sources, snapshot.now) == HostRisk::Safe);
             if !is_powered {
                 return Err(format!("{need}, which it needs, is not known to keep power"));
             }

@@ -2,9 +2,9 @@
 
 use crate::evidence::HostVerdict;
 use crate::plan::{Need, Step};
-use crate::plan_outage::ActingHost;
+use crate::plan_outage::{ActingHost, FORCE_LEAD};
 use crate::snapshot::Snapshot;
-use ridethrough_model::{ForceOff, Millis, Op};
+use ridethrough_model::{ForceOff, Millis, Mono, Op};
 
 /// Drafts the end of every host at risk that can be told to shut down.
 pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &mut Vec<Step>) {
@@ -21,7 +21,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
         };
         let mut step = Step::new(op, not_before, host.topology.shutdown_time, "empty hosts are shut down", text);
         step.upses.clone_from(&host.upses);
-        step.last_safe = Some(host.shut_down_at());
+        step.last_safe = Some(after_force(host, steps));
         step.observe_only = host.observe_only;
         if carries_vms {
             let paused = pause_autostart(snapshot, host, steps);
@@ -36,6 +36,13 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
         }
         steps.push(step);
     }
+}
+
+/// The last moment for the host: its own, or when the last of its VMs that began too late has been forced.
+fn after_force(host: &ActingHost<'_>, steps: &[Step]) -> Mono {
+    let forced = steps.iter().filter(|step| matches!(&step.op, Op::PowerOffVm { host: at, .. } if at == host.id));
+    let last = forced.map(|step| step.not_before + FORCE_LEAD).max();
+    last.map_or(host.shut_down_at(), |last| last.max(host.shut_down_at()))
 }
 
 fn pause_autostart(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, steps: &mut Vec<Step>) -> Vec<Op> {

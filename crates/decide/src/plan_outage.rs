@@ -42,6 +42,13 @@ impl ActingHost<'_> {
     pub(crate) fn force_at(&self) -> Mono {
         self.shut_down_at() - FORCE_LEAD
     }
+    /// When a VM is powered off whose clean stop began then. Where too little time was left for that stop, it gets what there is
+    /// before the power ends, and all it needs if that should have ended before: to power it off at once would spare nobody.
+    pub(crate) fn force_after(&self, begun_at: Mono, tier: &Tier) -> Mono {
+        let wanted = begun_at + tier.stop_budget;
+        let given = if begun_at < self.ends_at { wanted.min(self.ends_at) } else { wanted };
+        given.max(self.force_at())
+    }
     /// The last moment at which a clean stop that takes this long can begin.
     pub(crate) fn last_safe(&self, tier: &Tier) -> Mono {
         self.force_at() - tier.stop_budget
@@ -235,7 +242,9 @@ fn draft_stop(
     };
     let reason = if reasons.is_empty() { when } else { format!("{}; {when}", reasons.join("; ")) };
     let op = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
-    let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
+    let begun = snapshot.known.get(&op).filter(|known| !matches!(known.phase, ActionPhase::Done | ActionPhase::Dropped(_)));
+    let is_begun = begun.is_some_and(|known| known.is_in_flight);
+    let begins_at = begun.and_then(|known| known.since).unwrap_or_else(|| not_before.min(last_safe).max(snapshot.now));
     if last_safe < snapshot.now && !is_begun {
         report.fits = false;
         report.findings.push(Finding::error(
@@ -263,7 +272,8 @@ fn draft_stop(
     if tier.force_off == ForceOff::AtDeadline {
         let force = Op::PowerOffVm { vm: vm.id.clone(), host: vm.host.clone() };
         let text = format!("Only if it still runs at the last safe moment of {}.", host.id);
-        let mut step = Step::new(force, host.force_at(), Millis::from_secs(15), "force only at the deadline", text);
+        let mut step =
+            Step::new(force, host.force_after(begins_at, tier), Millis::from_secs(15), "force only at the deadline", text);
         step.tier = Some(tier.name.clone());
         step.rank = Some(rank);
         step.observe_only = host.observe_only;

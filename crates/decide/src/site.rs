@@ -318,6 +318,7 @@ impl Site {
                 is_in_flight: action.is_in_flight(),
                 is_failed: action.is_failed_for_good(),
                 has_overrun: action.has_overrun,
+                since: action.since,
             };
             known.insert(action.op.clone(), entry);
         }

@@ -42,6 +42,8 @@ pub struct InFlight {
     pub is_failed: bool,
     /// It used its budget.
     pub has_overrun: bool,
+    /// When its first attempt was intended.
+    pub since: Option<Mono>,
 }
 
 /// Battery facts for the question whether a second outage could be survived.
@@ -120,7 +122,7 @@ impl Snapshot<'_> {
         self.topology
             .hosts
             .get(host)
-            .map_or(HostRisk::Unknown, |topology| risk(&topology.feeds, topology.feeds_min, &self.sources))
+            .map_or(HostRisk::Unknown, |topology| risk(&topology.feeds, topology.feeds_min, &self.sources, self.now))
     }
     /// Whether the host's platform reaches it; a plain server counts as ready when something says it is on.
     #[must_use]
