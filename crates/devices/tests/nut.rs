@@ -223,23 +223,32 @@ async fn refusals_are_told_apart_and_odd_rows_are_skipped() {
     assert_eq!((reading.status.to_string().as_str(), reading.load), ("OB", Some(Ppm(120_000))));
 }
 
-#[tokio::test]
-async fn a_login_that_gets_no_answer_does_not_keep_us_from_reading() {
-    // Answers only what is asked with LIST.
+/// A server that answers LIST; to anything else it says nothing, or closes the door.
+fn list_only(is_patient: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
+    let serve = move |mut stream: TcpStream| {
+        for line in BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok) {
+            let answer: &[u8] = b"BEGIN LIST VAR alpha\nVAR alpha ups.status \"OL\"\nEND LIST VAR alpha\n";
+            let is_list = line.starts_with("LIST");
+            if (is_list && stream.write_all(answer).is_err()) || (!is_list && !is_patient) {
+                return;
+            }
+        }
+    };
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok) {
-                    let answer: &[u8] = b"BEGIN LIST VAR alpha\nVAR alpha ups.status \"OL\"\nEND LIST VAR alpha\n";
-                    if line.starts_with("LIST") && stream.write_all(answer).is_err() {
-                        return;
-                    }
-                }
-            });
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream));
         }
     });
-    let reading = look(&Nut::new(with_login(port, "x")), Duration::from_secs(4)).await.expect("a reading");
-    assert_eq!(reading.status.to_string(), "OL");
+    port
+}
+
+#[tokio::test]
+async fn a_login_that_gets_no_answer_does_not_keep_us_from_reading() {
+    for is_patient in [true, false] {
+        let nut = Nut::new(with_login(list_only(is_patient), "x"));
+        let reading = look(&nut, Duration::from_secs(4)).await.expect("a reading");
+        assert_eq!(reading.status.to_string(), "OL", "{is_patient}");
+    }
 }
