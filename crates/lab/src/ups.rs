@@ -108,7 +108,9 @@ impl Upsd {
         let dir = lab.dir().to_owned();
         let upsd = Self { process, feeders, address, port: PORT, password_file, dir, management };
         for name in names {
-            until(&format!("upsd serves {name}"), Duration::from_secs(20), || upsd.asked(name, "ups.status").is_ok())
+            // WAIT is what upsd says of its own while the first dump is on its way.
+            let is_served = || upsd.asked(name, "ups.status").is_ok_and(|status| status != "WAIT");
+            until(&format!("upsd serves {name}"), Duration::from_secs(20), is_served)
                 .with_context(|| fs::read_to_string(lab.dir().join("upsd.log")).unwrap_or_default())?;
         }
         Ok(upsd)
