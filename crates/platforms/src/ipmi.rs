@@ -48,8 +48,7 @@ impl Ipmi {
             // Without -v it does not say that the password is wrong.
             .args(["-v", "-N", "1", "-R", "2", "-C", &suite, "-I", "lanplus", "-L", "OPERATOR"])
             .args(["-H", &self.config.address, "-p", &port])
-            // Only -v says whether it was the password.
-            .args(["-U", &self.config.user, "-E", "-v", "chassis", "power", what])
+            .args(["-U", &self.config.user, "-E", "chassis", "power", what])
             // Not on the command line, where every process could read it.
             .env("IPMI_PASSWORD", self.config.password.reveal())
             .stdin(Stdio::null())
