@@ -135,7 +135,8 @@ async fn no_process_outlives_the_driver_or_a_call_given_up() {
     }
     let sshd = Sshd::start();
     let begun = sshd.file("begun");
-    let ssh = Ssh::new(sshd.config(&format!("echo x > {}; exec sleep 600", begun.display())));
+    // It runs on without us, until the test takes its folder away.
+    let ssh = Ssh::new(sshd.config(&format!("echo x > {0}; while [ -e {0} ]; do sleep 1; done", begun.display())));
     assert_eq!(ssh.observe(&cx()).await.expect("observed"), HostPowerState::On);
     let limit = Cx::within(Duration::from_secs(5), Mono(0));
     let error = ssh.shut_down(&limit).await.expect_err("it takes too long");
