@@ -83,7 +83,7 @@ fn text(findings: &[Located], asked: Asked, style: &Style) -> String {
         Asked::NotWanted => "Nothing was connected to; --connect asks every peer once.",
     };
     out.push_str(&format!("{} {connected}\n", style.paint(tone, &format!("{}.", summary(errors, warnings)))));
-    out.push_str("\nHow far this version keeps the rules of protection (docs/configuration.md):\n");
+    out.push_str("\nHow far this version keeps the rules of protection:\n");
     let mut table = Table::new(&[("", Lean::Right), ("RULE", Lean::Left), ("KEPT", Lean::Left), ("SO FAR", Lean::Left)]);
     for rule in &RULES {
         let kept = match rule.kept {

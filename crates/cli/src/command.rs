@@ -36,7 +36,7 @@ fn level_tone(level: &str) -> Tone {
 }
 
 /// A value as pretty JSON.
-fn json(value: &impl serde::Serialize) -> String {
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("the API's types always serialise");
     format!("{text}\n")
 }

@@ -13,6 +13,8 @@ mod secret;
 pub(crate) mod section;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use convert::{pace, policy, topology};

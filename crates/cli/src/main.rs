@@ -1,10 +1,14 @@
 //! The one binary: reads the command line, hands over to a command, turns its failure into words and an exit code.
 
+mod check;
 mod command;
+mod config;
 mod failure;
 mod output;
 mod printer;
+mod wiring;
 
+use check::CheckArgs;
 use clap::{Parser, Subcommand};
 use command::arm::DomainArgs;
 use command::connect::ApiOptions;
@@ -14,9 +18,10 @@ use command::maintenance::MaintenanceArgs;
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{arm, connect, demo, events, maintenance, plan, runs, status};
+use command::{arm, connect, demo, events, maintenance, plan, runs, serve, status};
 use failure::Failure;
 use output::Style;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Protects virtualised IT when the mains fails.
@@ -25,6 +30,15 @@ use std::process::ExitCode;
 struct Cli {
     #[command(flatten)]
     api: ApiOptions,
+    /// The configuration: a file, or a directory of .toml files
+    #[arg(
+        long,
+        value_name = "PATH",
+        global = true,
+        env = "RIDETHROUGH_CONFIG",
+        default_value = "/etc/ridethrough/ridethrough.toml"
+    )]
+    config: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
@@ -32,6 +46,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    /// Run the controller in the foreground: it observes, and acts in domains that are armed
+    Serve,
+    Check(CheckArgs),
     Status(StatusArgs),
     Plan(PlanArgs),
     Events(EventsArgs),
@@ -47,6 +64,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let said = match &cli.command {
         Command::Demo(args) => demo::run(args, cli.api.json).map(|()| String::new()),
+        Command::Serve => run_controller(&cli.config).map(|()| String::new()),
+        Command::Check(args) => match check::run(args, &cli.config, &Style::of_stdout(), cli.api.json) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         _ => ask(&cli),
     };
     match said {
@@ -60,7 +82,7 @@ fn main() -> ExitCode {
 
 /// Runs a command that speaks to a controller.
 fn ask(cli: &Cli) -> Result<String, Failure> {
-    let client = connect::client(&cli.api, nowhere)?;
+    let client = connect::client(&cli.api, || wiring::place(&cli.config))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -68,7 +90,7 @@ fn ask(cli: &Cli) -> Result<String, Failure> {
     let (style, json) = (Style::of_stdout(), cli.api.json);
     runtime.block_on(async {
         match &cli.command {
-            Command::Demo(_) => unreachable!("the demo asks no controller"),
+            Command::Demo(_) | Command::Serve | Command::Check(_) => unreachable!("they ask no controller"),
             Command::Status(args) => status::run(&client, args, &style, json).await,
             Command::Plan(args) => plan::run(&client, args, &style, json).await,
             Command::Events(args) => events::run(&client, args, &style, json).await,
@@ -80,7 +102,15 @@ fn ask(cli: &Cli) -> Result<String, Failure> {
     })
 }
 
-/// These commands do not ask the configuration yet.
-fn nowhere() -> Result<connect::Place, Failure> {
-    Err(Failure::new("", "which controller is not said", "Give --url and --token-file."))
+/// Runs the controller until it is told to end. The runtime's own thread runs the loop: a panic in a decision ends the process, and
+/// whoever supervises it starts it into recovery.
+fn run_controller(config: &std::path::Path) -> Result<(), Failure> {
+    let log = serve::log()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+            Failure::new("", "the system gives no runtime", "Raise its limits for this user.").because(&error)
+        })?;
+    let result = runtime.block_on(async { serve::until_signal(wiring::setup(config)?).await });
+    log.flush(std::time::Duration::from_secs(1));
+    result
 }

@@ -39,7 +39,15 @@ pub(crate) struct Style {
 impl Style {
     /// For what stdout is.
     pub(crate) fn of_stdout() -> Self {
-        let is_terminal = io::stdout().is_terminal();
+        Self::of(io::stdout().is_terminal())
+    }
+
+    /// For what stderr is.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(io::stderr().is_terminal())
+    }
+
+    fn of(is_terminal: bool) -> Self {
         let refuses = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

@@ -1,4 +1,4 @@
-//! The rules of protection and how far this version keeps them. What is said here must be true: a rule that is kept has a test
+//! The rules of protection and how far this version keeps them. What is said here must be true: a rule about decisions has a test
 //! named after its number.
 
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! From texts to sections. Each table is read by itself, so that one mistake does not hide the next; what the tables mean
 //! together is not looked at here.
 
-use super::secret::CLEAR_TEXT;
+use super::secret::{CLEAR_TEXT, NO_REFERENCE};
 use super::source::{Located, Place, Source};
 use super::suggest::nearest;
 use super::{Config, Entry};
@@ -14,8 +14,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 const SECTIONS: [&str; 8] = ["controller", "domain", "host", "load", "moves", "platform", "tier", "ups"];
-/// Unknown keys that are named in one table; the rest shows when these are mended.
-const KEYS_MAX: usize = 20;
+/// Mistakes that are named in one table; the rest shows when these are mended.
+const MISTAKES_MAX: usize = 20;
+/// How serde says that a key is missing.
+const MISSING: &str = "missing field ";
+/// How the TOML reader says that a table which must hold one key does not.
+const NOT_ONE: &str = "wanted exactly 1 element";
 /// The end of libvirt's word for transports that are planned.
 const NOT_YET: &str = "is not supported yet";
 
@@ -171,17 +175,24 @@ impl Reader {
         read
     }
 
-    /// One table. Every unknown key in it is named; of other mistakes the first.
+    /// One table, with every mistake in it: what is wrong is named, taken out, and the rest is read on.
     fn value<T: DeserializeOwned>(&mut self, subject: &str, mut value: Spanned<DeValue<'_>>, place: &Place) -> Option<T> {
-        for _ in 0..KEYS_MAX {
+        let mut is_wrong = false;
+        for _ in 0..MISTAKES_MAX {
             let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(_) if is_wrong => return None,
                 Ok(value) => return Some(value),
                 Err(error) => error,
             };
+            let is_missing = [MISSING, NOT_ONE].iter().any(|start| error.message().starts_with(start));
+            if is_missing && is_wrong {
+                // It may be what was taken out, or what that was meant to be.
+                return None;
+            }
+            is_wrong = true;
             let span = error.span().unwrap_or_else(|| place.span.clone());
             self.findings.push(structural(subject, error.message(), &place.at(span.clone())));
-            let is_unknown = error.message().starts_with("unknown field");
-            if !(is_unknown && remove_key(value.get_mut(), &span)) {
+            if is_missing || !take_out(value.get_mut(), &span) {
                 break;
             }
         }
@@ -191,7 +202,8 @@ impl Reader {
     fn twice(&mut self, subject: &str, what: &str, place: &Place, first: &Place) {
         let (line, _) = first.position();
         let message = format!("{what} is there already, in {} line {line}.", first.source.path.display());
-        let finding = Finding::error("RT0105", subject, message, "Keep one of them, or give this one another name.");
+        let finding =
+            Finding::error("RT0105", subject, message, "Keep one of them; if two things are meant, give them two names.");
         self.findings.push(Located::at(place.clone(), finding));
     }
 
@@ -210,13 +222,16 @@ fn structural(subject: &str, message: &str, place: &Place) -> Located {
         let known = after("`, expected ").unwrap_or_else(|| "none".to_owned());
         let meant = nearest(word, known.split('`').skip(1).step_by(2)).map(str::to_owned);
         unknown_key(subject, if is_key { "key" } else { "value" }, word, meant.as_deref(), &known)
-    } else if message == CLEAR_TEXT {
-        let remedy = "Put it into a file of its own (mode 0600) and write `{ file = \"...\" }`; `{ env = \"...\" }` and `{ credential = \"...\" }` do too.";
+    } else if message == CLEAR_TEXT || message == NO_REFERENCE {
+        let remedy = "Put it into a file of its own (mode 0600) and write `{ file = \"...\" }` here.";
         Finding::error("RT0106", subject, format!("{message}."), remedy)
     } else if message.contains(NOT_YET) {
         let remedy = "Use what is supported; docs/configuration.md lists it.";
         Finding::error("RT0107", subject, format!("{message}."), remedy)
-    } else if let Some(key) = message.strip_prefix("missing field ") {
+    } else if message.starts_with(NOT_ONE) {
+        let remedy = "Write one; docs/configuration.md lists them.";
+        Finding::error("RT0104", subject, "exactly one key must stand in this table.", remedy)
+    } else if let Some(key) = message.strip_prefix(MISSING) {
         let remedy = "Add it; docs/configuration.md says what it means.";
         Finding::error("RT0104", subject, format!("the key {key} is missing."), remedy)
     } else {
@@ -234,17 +249,17 @@ fn unknown_key(subject: &str, what: &str, word: &str, meant: Option<&str>, known
     Finding::error("RT0103", subject, format!("unknown {what} `{word}`."), remedy)
 }
 
-/// Takes the key at that place out. Whether it was there.
-fn remove_key(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+/// Takes out what stands at that place: a key, or the key of a value. Whether there was one.
+fn take_out(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
     match value {
         DeValue::Table(table) => {
-            let here = table.keys().find(|key| key.span() == *span).map(|key| key.get_ref().clone().into_owned());
-            match here {
+            let here = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
+            match here.map(|(key, _)| key.get_ref().clone().into_owned()) {
                 Some(key) => table.remove(key.as_str()).is_some(),
-                None => table.iter_mut().any(|(_, value)| remove_key(value.get_mut(), span)),
+                None => table.iter_mut().any(|(_, value)| take_out(value.get_mut(), span)),
             }
         }
-        DeValue::Array(values) => values.iter_mut().any(|value| remove_key(value.get_mut(), span)),
+        DeValue::Array(values) => values.iter_mut().any(|value| take_out(value.get_mut(), span)),
         _ => false,
     }
 }

@@ -3,13 +3,15 @@
 use ridethrough_driver::Secret;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What a clear text is refused with. Never quotes it.
 pub(crate) const CLEAR_TEXT: &str = "a secret must not stand in the configuration itself";
+/// What anything else that is no reference is refused with.
+pub(crate) const NO_REFERENCE: &str = "a secret is given by one of `file`, `env` and `credential`";
 /// More than any password or key.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Where systemd puts a service's credentials.
@@ -110,47 +112,44 @@ impl fmt::Display for SecretSource {
     }
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Reference {
-    File(PathBuf),
-    Env(String),
-    Credential(String),
-}
-
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let reference = deserializer.deserialize_any(OnlyReference)?;
-        Ok(match reference {
-            Reference::File(path) => Self::File(path),
-            Reference::Env(name) => Self::Env(name),
-            Reference::Credential(name) => Self::Credential(name),
-        })
+        deserializer.deserialize_any(OnlyReference)
     }
 }
 
-/// A text where a reference belongs is a secret in clear: nothing of it may enter a message.
+/// Anything but a reference may be a secret in clear: nothing of it may enter a message.
 struct OnlyReference;
 
 impl<'de> Visitor<'de> for OnlyReference {
-    type Value = Reference;
+    type Value = SecretSource;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a reference to a secret such as { file = \"...\" }")
     }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reference, A::Error> {
-        serde::Deserialize::deserialize(MapAccessDeserializer::new(map))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let wrong = || A::Error::custom(NO_REFERENCE);
+        let reference = match map.next_key::<String>()?.as_deref() {
+            Some("file") => SecretSource::File(map.next_value()?),
+            Some("env") => SecretSource::Env(map.next_value()?),
+            Some("credential") => SecretSource::Credential(map.next_value()?),
+            _ => return Err(wrong()),
+        };
+        if map.next_key::<String>()?.is_some() { Err(wrong()) } else { Ok(reference) }
     }
-    fn visit_str<E: Error>(self, _: &str) -> Result<Reference, E> {
+    fn visit_str<E: Error>(self, _: &str) -> Result<SecretSource, E> {
         Err(E::custom(CLEAR_TEXT))
     }
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Reference, E> {
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
         Err(E::custom(CLEAR_TEXT))
     }
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Reference, E> {
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
         Err(E::custom(CLEAR_TEXT))
     }
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Reference, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
         Err(E::custom(CLEAR_TEXT))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<SecretSource, A::Error> {
+        Err(A::Error::custom(CLEAR_TEXT))
     }
 }
 

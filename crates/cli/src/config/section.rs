@@ -76,8 +76,8 @@ pub(crate) struct Nut {
     pub(crate) user: Option<At<String>>,
     /// That user's password.
     pub(crate) password: Option<At<SecretSource>>,
-    /// Whether its low-battery flag may be believed alone. Say `false` for models that raise it on mains or long before the
-    /// end: it then counts only together with a short runtime. Default: `true`.
+    /// Whether its low-battery flag is believed. Say `false` for models that raise it far too early: then only its runtime counts.
+    /// Default: `true`.
     pub(crate) low_battery_reliable: Option<bool>,
 }
 

@@ -47,7 +47,7 @@ mod tests {
             ("low-battery-reliable", Some("low_battery_reliable")),
             ("address", None),
             ("", None),
-            ("übs", Some("ups")),
+            ("üps", Some("ups")),
         ] {
             assert_eq!(nearest(word, known), meant, "{word}");
         }

@@ -20,7 +20,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
                 Some(meant) => format!("Did you mean `{meant}`? Both must have the same name."),
                 None => format!("Add `[host.{}]` with its feeds.", **host),
             };
-            findings.warning("RT0114", &subject, Some(host.span()), &message, &remedy);
+            findings.error("RT0114", &subject, Some(host.span()), &message, &remedy);
         }
     }
     for (name, entry) in &config.hosts {

@@ -11,13 +11,17 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         let remedy = "Add a `[ups.NAME.nut]` and a `[[domain]]` with it; docs/configuration.md shows how.";
         findings.everywhere(Finding::error("RT0126", "configuration", "there is no UPS: no outage is ever seen.", remedy));
     }
+    if config.domains.is_empty() && !config.upses.is_empty() {
+        let remedy = "Add a `[[domain]]` with the UPSes that lose mains together.";
+        findings.everywhere(Finding::error("RT0113", "configuration", "there is no domain: nothing is ever done.", remedy));
+    }
     domains(config, findings);
     upses(config, findings);
     for (name, entry) in &config.hosts {
         let subject = Subject::new("host", name, entry);
         feeds(config, &subject, &entry.value.feeds, findings);
         if entry.value.feeds.is_empty() {
-            findings.warning(
+            findings.error(
                 "RT0110",
                 &subject,
                 None,
@@ -85,7 +89,8 @@ fn domains(config: &Config, findings: &mut Findings) {
 fn upses(config: &Config, findings: &mut Findings) {
     for (name, entry) in &config.upses {
         let is_in_domain = config.domains.iter().any(|domain| domain.value.ups.iter().any(|ups| ups.as_str() == name));
-        if is_in_domain {
+        // Where there is no domain at all, that has been said.
+        if is_in_domain || config.domains.is_empty() {
             continue;
         }
         let hosts = config.hosts.iter().filter(|(_, host)| host.value.feeds.iter().any(|feed| feed.ups.as_str() == name));

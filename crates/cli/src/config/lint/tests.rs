@@ -1,1 +1,76 @@
-//! Each lint on a small text, with the words a person sees.
+//! Each lint on a small text, with the words a person sees. The sound site below has none of the mistakes; each case puts one in.
+
+mod hosts;
+mod numbers;
+mod power;
+mod tiers;
+
+use super::lint;
+use crate::config::tests::{read_texts, shown};
+use expect_test::{Expect, expect};
+
+/// A rack, a recovery rack, a load; nothing is wrong with it but what no configuration can have yet.
+const SOUND: &str = r#"
+[ups.rack-a.nut]
+host = "10.0.0.5"
+ups = "a"
+[ups.rack-b.nut]
+host = "10.0.0.5"
+ups = "b"
+[platform.lab.libvirt]
+hosts = { kvm1 = { uri = "qemu+tcp://kvm1/system" }, kvm2 = { uri = "qemu+tcp://kvm2/system" } }
+[load.nas.passive]
+feeds = [{ ups = "rack-a" }, { ups = "rack-b" }]
+[host.kvm1]
+feeds = [{ ups = "rack-a" }]
+needs = ["nas"]
+shutdown = { ssh = { user = "root" } }
+power = { ipmi = { address = "10.0.1.1", user = "rt", password = { env = "PATH" } } }
+[host.kvm2]
+feeds = [{ ups = "rack-b" }]
+needs = ["nas"]
+shutdown = { ssh = { user = "root" } }
+power = { ipmi = { address = "10.0.1.2", user = "rt", password = { env = "PATH" } } }
+[[domain]]
+name = "rack-a"
+ups = ["rack-a"]
+[[domain]]
+name = "rack-b"
+ups = ["rack-b"]
+[[tier]]
+name = "critical"
+match = { tag = "critical" }
+on_outage = ["move", "shut-down"]
+move_to = [{ same_site = true }]
+"#;
+
+/// What is said of a text, but the last resort, which is said of every host.
+fn said(text: &str) -> String {
+    let config = read_texts(&[text]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
+    let mut findings = lint(&config);
+    findings.retain(|located| located.finding.code != "RT0120");
+    crate::config::source::sort(&mut findings);
+    shown(&findings)
+}
+
+/// What is said of the sound site with one thing in it changed.
+fn check(from: &str, to: &str, expect: Expect) {
+    assert!(SOUND.contains(from), "the case changes nothing: {from}");
+    expect.assert_eq(&said(&SOUND.replacen(from, to, 1)));
+}
+
+/// What is said of the sound site with something added.
+fn check_with(more: &str, expect: Expect) {
+    expect.assert_eq(&said(&format!("{SOUND}{more}")));
+}
+
+#[test]
+fn a_sound_site_lacks_only_what_this_version_does_not_know() {
+    assert_eq!(said(SOUND), "");
+    let config = read_texts(&[SOUND]).expect("it is sound");
+    expect![[r#"
+        warning RT0120: hosts: no last resort is known for kvm1, kvm2: this version does not look for one. If controller or network fail in an outage, they may fall.
+          = Let each host shut itself down at low battery, by its own upsmon or the vendor's agent; then
+            this may stay.
+    "#]].assert_eq(&shown(&lint(&config)));
+}

@@ -5,8 +5,8 @@ use crate::config::convert::{destinations, feeds_min, platform_of, rungs, site_o
 use crate::config::section::host::Host;
 use crate::config::section::outage::{Destination, Tier};
 use crate::config::{Config, Entry};
+use ridethrough_model::Finding;
 use ridethrough_model::policy::{self, OnOutage, glob};
-use ridethrough_model::{Finding, FindingLevel};
 use std::collections::BTreeSet;
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
@@ -19,8 +19,8 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         let subject = Subject::new("tier", &entry.value.name, entry);
         matches(config, rank, entry, &subject, findings);
         ladder(&entry.value, &subject, findings);
-        places(config, &entry.value, &subject, findings);
-        if rungs(&entry.value).contains(&OnOutage::Move) {
+        let are_places = places(config, &entry.value, &subject, findings);
+        if are_places && rungs(&entry.value).contains(&OnOutage::Move) {
             same_power(config, &entry.value, &subject, findings);
         }
     }
@@ -43,7 +43,8 @@ fn matches(config: &Config, rank: usize, entry: &Entry<Tier>, subject: &Subject<
         && !config.platforms.keys().any(|name| glob(platform, name))
     {
         let message = format!("`{}` is no platform: no VM is in this tier.", platform.as_str());
-        let remedy = super::known(platform, "platform", config.platforms.keys());
+        let names: Vec<&str> = config.platforms.keys().map(String::as_str).collect();
+        let remedy = format!("The platforms are: {}.", if names.is_empty() { "none".to_owned() } else { some(&names) });
         findings.error("RT0111", subject, Some(platform.span()), &message, &remedy);
     }
 }
@@ -54,14 +55,14 @@ fn ladder(tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
     if let Some(written) = &tier.on_outage {
         let has_twice = rungs.iter().enumerate().any(|(at, rung)| rungs[..at].contains(rung));
         if rungs.is_empty() {
-            let message = "nothing is to be done with its VMs: they fall when the battery ends.";
-            findings.error("RT0123", subject, Some(written.span()), message, "Take at least `[\"shut-down\"]`.");
+            let message = "nothing is said to be done with its VMs: they are shut down.";
+            findings.warning("RT0119", subject, Some(written.span()), message, "Write `[\"shut-down\"]`, if that is meant.");
         } else if has_twice || rungs == [OnOutage::ShutDown, OnOutage::Move] {
             let message = "what is shut down cannot be moved any more.";
-            findings.error("RT0123", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
+            findings.error("RT0119", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
         } else if !rungs.contains(&OnOutage::ShutDown) {
-            let message = "its VMs may only be moved: where that fails, they fall when the battery ends.";
-            findings.warning("RT0119", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
+            let message = "its VMs are to be moved only; those that cannot be moved in time are shut down all the same.";
+            findings.info("RT0119", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
         }
     }
     match &tier.move_to {
@@ -89,8 +90,9 @@ fn ladder(tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-/// Each destination is one.
-fn places(config: &Config, tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
+/// Whether each destination is one.
+fn places(config: &Config, tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) -> bool {
+    let before = findings.0.len();
     for written in tier.move_to.iter().flat_map(|written| written.iter()) {
         match &**written {
             Destination::SameSite(true) => {}
@@ -114,6 +116,7 @@ fn places(config: &Config, tier: &Tier, subject: &Subject<'_>, findings: &mut Fi
             Destination::Site(_) => {}
         }
     }
+    findings.0.len() == before
 }
 
 /// A host, whose VMs the tier may have, and the UPSes it hangs on.
@@ -157,18 +160,14 @@ fn same_power(config: &Config, tier: &Tier, subject: &Subject<'_>, findings: &mu
     if stranded.is_empty() || wanted.is_empty() {
         return;
     }
-    let is_all = stranded.len() == places.len();
-    let can_stop = rungs(tier).contains(&OnOutage::ShutDown);
-    let then = if can_stop { "they are shut down" } else { "they fall" };
     let message = format!(
-        "its VMs on {} cannot be moved in an outage: every host they may go to is on the same power; {then}.",
+        "its VMs on {} cannot be moved in an outage, only shut down: every host they may go to is on the same power.",
         some(&stranded)
     );
     let remedy = "Hang a host they may go to on another UPS and domain, or name one in `move_to` that is.";
-    let level = if is_all || !can_stop { FindingLevel::Error } else { FindingLevel::Warning };
     let span =
         tier.move_to.as_ref().map(|written| written.span()).or_else(|| tier.on_outage.as_ref().map(|written| written.span()));
-    findings.add(level, "RT0116", subject, span, &message, remedy);
+    findings.warning("RT0116", subject, span, &message, remedy);
 }
 
 /// The smallest losses of power that take a host down: one domain, or where none is enough, all domains that feed it.

@@ -39,7 +39,8 @@ pub(crate) struct Tier {
     /// Which VMs belong to it.
     #[serde(rename = "match", default)]
     pub(crate) matches: Match,
-    /// What is tried with them, in this order. Default: `["shut-down"]`.
+    /// What is tried with them, in this order. What cannot be moved in time is shut down, also where that is not said. Default:
+    /// `["shut-down"]`.
     pub(crate) on_outage: Option<At<Vec<At<OnOutage>>>>,
     /// Where they may be moved, in order of preference. Default, with `"move"` above: `[{ same_site = true }]`.
     pub(crate) move_to: Option<At<Vec<At<Destination>>>>,

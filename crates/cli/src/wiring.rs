@@ -1,0 +1,141 @@
+//! From the configuration to what the controller looks at and drives: the one place that knows the concrete drivers.
+
+use crate::command::connect::Place;
+use crate::command::serve::Setup;
+use crate::config::section::host::{Host, Ipmi, Ssh};
+use crate::config::section::{Nut, Ups};
+use crate::config::{self, Config, Located, SecretError, SecretSource};
+use crate::failure::Failure;
+use crate::output::Style;
+use ridethrough_controller::{Endpoints, identity};
+use ridethrough_decide::SiteConfig;
+use ridethrough_devices::nut;
+use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
+use ridethrough_model::{HostId, PlatformId, UpsId};
+use ridethrough_platforms::{ipmi, libvirt, ssh};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The port of a BMC, of sshd, of upsd.
+const PORTS: (u16, u16, u16) = (623, 22, 3493);
+/// The cipher suite with SHA-256.
+const CIPHER_SUITE: u8 = 17;
+/// What shuts a host down.
+const SHUTDOWN_COMMAND: &str = "shutdown -h now";
+
+/// The configuration, or everything that is wrong with it.
+pub(crate) fn configuration(path: &Path) -> Result<Config, Failure> {
+    let (config, mut findings) = config::check(path);
+    findings.retain(Located::is_error);
+    match config {
+        Some(config) if findings.is_empty() => Ok(config),
+        _ => Err(refused(path, &findings)),
+    }
+}
+
+/// Where the controller of that configuration listens. What it means otherwise does not matter here.
+pub(crate) fn place(path: &Path) -> Result<Place, Failure> {
+    let config = config::load(path).map_err(|findings| refused(path, &findings))?;
+    Ok(Place { listen: config.listen(), data_dir: config.data_dir() })
+}
+
+fn refused(path: &Path, findings: &[Located]) -> Failure {
+    eprintln!("{}", config::render(findings, &Style::of_stderr()));
+    let message = format!("the configuration {} cannot be used", path.display());
+    let code = findings.first().map_or("", |located| located.finding.code.as_str());
+    Failure::new(code, message, "Mend what is said above; `ridethrough check` says it again.")
+}
+
+/// Everything `serve` needs.
+pub(crate) fn setup(path: &Path) -> Result<Setup, Failure> {
+    let config = configuration(path)?;
+    Ok(Setup {
+        endpoints: endpoints(&config)?,
+        config: site(&config),
+        pace: config::pace(&config),
+        listen: config.listen(),
+        data_dir: config.data_dir(),
+    })
+}
+
+/// What hangs on what, what is wanted, and who we are.
+pub(crate) fn site(config: &Config) -> SiteConfig {
+    let mut topology = config::topology(config);
+    topology.controller_smbios = identity::own_smbios();
+    SiteConfig { topology, policy: config::policy(config) }
+}
+
+/// Every driver, connected to nothing yet. Must be called inside a runtime.
+pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
+    let mut endpoints = Endpoints::default();
+    for (name, entry) in &config.upses {
+        let Ups::Nut(ups) = &entry.value;
+        let id = UpsId::new(name.as_str());
+        let device: Arc<dyn Device> = Arc::new(nut_device(id.clone(), ups)?);
+        endpoints.devices.insert(id, device);
+    }
+    for (name, entry) in &config.platforms {
+        let estate = entry.value.to_libvirt(name);
+        let driver = libvirt::Libvirt::new(estate, Workers::new()).map_err(|error| wrong(&error))?;
+        let driver: Arc<dyn Platform> = Arc::new(driver);
+        endpoints.platforms.insert(PlatformId::new(name.as_str()), driver);
+    }
+    for (name, entry) in &config.hosts {
+        endpoints.hosts.insert(HostId::new(name.as_str()), host_means(name, &entry.value)?);
+    }
+    Ok(endpoints)
+}
+
+fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
+    Ok(nut::Nut::new(nut::Config {
+        ups_id,
+        host: (*ups.host).clone(),
+        port: ups.port.as_ref().map_or(PORTS.2, |port| **port),
+        ups: (*ups.ups).clone(),
+        user: ups.user.as_deref().cloned(),
+        password: ups.password.as_deref().map(read).transpose()?,
+    }))
+}
+
+fn host_means(name: &str, host: &Host) -> Result<Vec<Arc<dyn HostPower>>, Failure> {
+    let mut means: Vec<Arc<dyn HostPower>> = Vec::new();
+    if let Some(at) = host.ssh() {
+        means.push(Arc::new(ssh::Ssh::new(ssh_config(name, at))));
+    }
+    if let Some(at) = host.ipmi() {
+        means.push(Arc::new(ipmi::Ipmi::new(ipmi_config(at)?)));
+    }
+    Ok(means)
+}
+
+fn ssh_config(name: &str, at: &Ssh) -> ssh::Config {
+    ssh::Config {
+        address: at.address.as_deref().cloned().unwrap_or_else(|| name.to_owned()),
+        port: at.port.as_ref().map_or(PORTS.1, |port| **port),
+        user: (*at.user).clone(),
+        key: at.key.as_ref().map(|key| key.file.clone()),
+        known_hosts: at.known_hosts.as_deref().cloned(),
+        command: at.command.as_deref().cloned().unwrap_or_else(|| SHUTDOWN_COMMAND.to_owned()),
+    }
+}
+
+fn ipmi_config(at: &Ipmi) -> Result<ipmi::Config, Failure> {
+    Ok(ipmi::Config {
+        address: (*at.address).clone(),
+        port: at.port.as_ref().map_or(PORTS.0, |port| **port),
+        user: (*at.user).clone(),
+        password: read(&at.password)?,
+        cipher_suite: at.cipher_suite.as_ref().map_or(CIPHER_SUITE, |suite| **suite),
+    })
+}
+
+fn read(secret: &SecretSource) -> Result<Secret, Failure> {
+    let missing = |error: SecretError| {
+        Failure::new("RT0108", "a secret cannot be read", "Put it where the configuration says it is.").because(&error)
+    };
+    secret.read().map_err(missing)
+}
+
+fn wrong(error: &Error) -> Failure {
+    Failure::new("RT0104", error.to_failure().message, "Mend the platform's table; see docs/configuration.md.")
+}
