@@ -49,11 +49,19 @@ pub struct SourceFacts {
     pub emergency: bool,
     /// Whether the deadline rests on what the UPS stated.
     pub is_stated: bool,
+    /// Whether its mains was not away lately: what came back a moment ago may go again.
+    pub is_settled: bool,
 }
 
 impl SourceFacts {
-    pub(crate) fn of(state: &SourceState, timing: &Timing) -> Self {
-        Self { kind: state.kind, deadline: state.deadline(timing), emergency: state.is_emergency(), is_stated: state.is_stated }
+    pub(crate) fn of(state: &SourceState, timing: &Timing, now: Mono) -> Self {
+        Self {
+            kind: state.kind,
+            deadline: state.deadline(timing),
+            emergency: state.is_emergency(),
+            is_stated: state.is_stated,
+            is_settled: state.back_at.is_none_or(|back_at| now.since(back_at) >= timing.mains_stable),
+        }
     }
 }
 
@@ -62,8 +70,8 @@ pub(crate) fn timing_of(topology: &Topology, ups: &UpsId) -> Timing {
     topology.domains_of(ups).map(|(_, domain)| domain.timing.clone()).max_by_key(|timing| timing.margin).unwrap_or_default()
 }
 
-pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -> FeedHealth {
-    let Some(source) = sources.get(&feed.ups) else {
+pub(crate) fn feed_health(ups: &UpsId, sources: &BTreeMap<UpsId, SourceFacts>) -> FeedHealth {
+    let Some(source) = sources.get(ups) else {
         return FeedHealth::Dead;
     };
     match source.kind {
@@ -79,7 +87,7 @@ pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -
 /// Composes the risk of something with these feeds.
 pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, SourceFacts>, now: Mono) -> HostRisk {
     let needed = usize::try_from(feeds_min.max(1)).unwrap_or(usize::MAX);
-    let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(feed, sources), &feed.ups)).collect();
+    let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(&feed.ups, sources), &feed.ups)).collect();
     let good = health.iter().filter(|(h, _)| *h == FeedHealth::Good).count();
     let presumed = health.iter().filter(|(h, _)| *h == FeedHealth::Presumed).count();
     if good >= needed {
@@ -118,7 +126,7 @@ mod tests {
     use super::*;
 
     fn facts(kind: SourceKind, deadline: Option<u64>) -> SourceFacts {
-        SourceFacts { kind, deadline: deadline.map(|s| Mono(s * 1000)), emergency: false, is_stated: true }
+        SourceFacts { kind, deadline: deadline.map(|s| Mono(s * 1000)), emergency: false, is_stated: true, is_settled: true }
     }
 
     fn check(sources: &[(&str, SourceFacts)], feeds_min: u32) -> HostRisk {

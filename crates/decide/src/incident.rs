@@ -218,9 +218,9 @@ impl Site {
             action
                 .gates_hard
                 .iter()
-                .any(|gate| matches!(gate, ridethrough_model::plan::Gate::HostReady(host) if self.is_lost(host, run)))
+                .any(|gate| matches!(gate, ridethrough_model::plan::Gate::HostReady(host) if self.is_lost(host, run, snapshot)))
         };
-        if actions.values().any(|action| is_left(&action.id) && !is_hopeless(action)) {
+        if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !is_hopeless(action)) {
             return None;
         }
         if !report.waiting.is_empty() && !is_past_latest(snapshot) {
@@ -234,8 +234,12 @@ impl Site {
         Some(if missing.is_empty() { RunEnd::Returned } else { RunEnd::ReturnedIncomplete(missing) })
     }
 
-    /// A host that was to be woken and did not come.
-    fn is_lost(&self, host: &ridethrough_model::HostId, run: &RunState) -> bool {
+    /// A host that was to be woken and did not come, or that nothing here can wake.
+    fn is_lost(&self, host: &ridethrough_model::HostId, run: &RunState, snapshot: &Snapshot<'_>) -> bool {
+        let is_out_of_reach = snapshot.topology.hosts.get(host).is_none_or(|topology| !topology.can_wake);
+        if is_out_of_reach && !snapshot.is_ready(host) {
+            return true;
+        }
         run.actions
             .values()
             .any(|action| matches!(&action.op, Op::WakeHost { host: woken } if woken == host) && action.is_failed_for_good())

@@ -139,6 +139,7 @@ pub(crate) fn differs(old: &Plan, new: &Plan, is_moot: impl Fn(&Action) -> bool)
     if old.emergency != new.emergency || new.actions.keys().any(|id| !old.actions.contains_key(id)) {
         return true;
     }
+    let made_at = new.made_at;
     old.actions.values().any(|old| match new.actions.get(&old.id) {
         None => !is_moot(old),
         Some(new) => {
@@ -146,8 +147,8 @@ pub(crate) fn differs(old: &Plan, new: &Plan, is_moot: impl Fn(&Action) -> bool)
                 || old.gates != new.gates
                 || old.gates_hard != new.gates_hard
                 || old.observe_only != new.observe_only
-                || has_shifted(Some(old.not_before), Some(new.not_before))
-                || has_shifted(old.last_safe, new.last_safe)
+                || has_shifted(Some(old.not_before), Some(new.not_before), made_at)
+                || has_shifted(old.last_safe, new.last_safe, made_at)
         }
     })
 }
@@ -157,8 +158,9 @@ const EARLIER_MAX: Millis = Millis::from_secs(2);
 /// Later by more than this is news: acting too early stops what could have run.
 const LATER_MAX: Millis = Millis::from_secs(10);
 
-fn has_shifted(old: Option<Mono>, new: Option<Mono>) -> bool {
-    match (old, new) {
+/// A moment that has passed is now, however long ago it was: that a step waits for something else is no shift.
+fn has_shifted(old: Option<Mono>, new: Option<Mono>, now: Mono) -> bool {
+    match (old.map(|old| old.max(now)), new.map(|new| new.max(now))) {
         (Some(old), Some(new)) => old.since(new) > EARLIER_MAX || new.since(old) > LATER_MAX,
         (old, new) => old.is_some() != new.is_some(),
     }

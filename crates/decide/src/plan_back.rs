@@ -22,6 +22,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>, report: &mut
     }
     let mut hosts: BTreeSet<&HostId> = snapshot.hosts_down.iter().collect();
     hosts.extend(snapshot.homes.values().map(|home| &home.host));
+    hosts.extend(snapshot.homes.keys().filter_map(|id| snapshot.vm(id)).map(|vm| &vm.host));
     let mut openings: BTreeMap<&HostId, Opening> = BTreeMap::new();
     for host in hosts {
         let opening = opening(snapshot, host, report);
@@ -32,7 +33,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>, report: &mut
     }
     start_vms(snapshot, &openings, steps, report);
     move_home(snapshot, &openings, steps, report);
-    put_back_autostart(snapshot, &openings, steps);
+    put_back_autostart(snapshot, &openings, steps, report);
 }
 
 /// How far a host may be brought back.
@@ -44,6 +45,8 @@ struct Opening {
     /// Mains has been stable for so long that charge is no longer waited for.
     is_latest: bool,
     upses: BTreeSet<UpsId>,
+    /// None of its domains is armed: what would be done is only said.
+    observe_only: bool,
 }
 
 impl Opening {
@@ -66,11 +69,14 @@ fn opening(snapshot: &Snapshot<'_>, host: &HostId, report: &mut PlanReport) -> O
     }
     let timing = upses.iter().map(|ups| timing_of(snapshot.topology, ups)).max_by_key(|timing| timing.return_latest)?;
     let is_latest = snapshot.now.since(stable_since) >= timing.return_latest;
-    let mut ranks: BTreeSet<usize> = snapshot.homes.values().filter(|home| home.host == *host).map(|home| home.rank).collect();
+    // A VM that was moved here and then stopped here is started here.
+    let is_here = |(id, home): &(&VmId, &Home)| home.host == *host || snapshot.vm(id).is_some_and(|vm| vm.host == *host);
+    let mut ranks: BTreeSet<usize> = snapshot.homes.iter().filter(is_here).map(|(_, home)| home.rank).collect();
     if ranks.is_empty() {
         ranks.insert(snapshot.policy.tiers.len());
     }
-    let mut opening = Opening { rank_max: None, waits: None, is_latest, upses };
+    let observe_only = !snapshot.domains_of(&upses).any(|domain| snapshot.armed.contains(domain));
+    let mut opening = Opening { rank_max: None, waits: None, is_latest, upses, observe_only };
     for rank in ranks {
         match survives(snapshot, host, &opening.upses, rank) {
             Ok(()) => opening.rank_max = Some(rank),
@@ -151,6 +157,7 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
     let text = format!("Mains is stable and a second outage could be survived; {host} was shut down by this run.");
     let mut step = Step::new(op, snapshot.now, topology.boot_time, "return in order", text);
     step.upses.clone_from(&opening.upses);
+    step.observe_only = opening.observe_only;
     steps.push(step);
 }
 
@@ -195,6 +202,7 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         step.tier = Some(tier.name);
         step.rank = Some(home.rank);
         step.upses.clone_from(&opening.upses);
+        step.observe_only = opening.observe_only;
         step.needs = vec![Need::HigherTiers { rank: home.rank }];
         step.needs_hard = vec![Need::HostReady(vm.host.clone())];
         steps.push(step);
@@ -224,6 +232,7 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         let mut step = Step::new(op, snapshot.now, time + snapshot.policy.move_slack, "VMs go home", text);
         step.tier = Some(snapshot.policy.tier(home.rank).name);
         step.upses.clone_from(&opening.upses);
+        step.observe_only = opening.observe_only;
         step.needs = vec![Need::HigherTiers { rank: AFTER_ALL_STARTS }];
         step.needs_hard = waits.into_iter().map(Need::Settled).collect();
         step.needs_hard.push(Need::HostReady(home.host.clone()));
@@ -231,12 +240,24 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
     }
 }
 
-fn put_back_autostart(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>) {
+fn put_back_autostart(
+    snapshot: &Snapshot<'_>,
+    openings: &BTreeMap<&HostId, Opening>,
+    steps: &mut Vec<Step>,
+    report: &mut PlanReport,
+) {
     for (id, home) in &snapshot.homes {
         let Some(vm) = snapshot.vm(id) else { continue };
         let is_due = home.autostart == Some(true) && vm.autostart == Some(false) && openings.contains_key(&home.host);
         let goes_home = snapshot.moved.contains(id) && vm.host != home.host;
-        if !is_due || goes_home {
+        let is_busy = snapshot
+            .known
+            .iter()
+            .any(|(op, known)| known.is_in_flight && op.vm() == Some(id) && !matches!(op, Op::SetAutostart { .. }));
+        if is_due && is_busy {
+            report.waiting.push(format!("the autostart of {} is put back when nothing else is done to it", home.name));
+        }
+        if !is_due || goes_home || is_busy {
             continue;
         }
         let op = Op::SetAutostart { vm: id.clone(), host: vm.host.clone(), enabled: true };
@@ -254,6 +275,10 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
         let was_ours = snapshot.stopped.contains(id) || snapshot.hosts_down.contains(&home.host) || snapshot.moved.contains(id);
         let vm = snapshot.vm(id);
         let is_home = vm.is_some_and(|vm| vm.power.is_active() && vm.host == home.host);
+        let is_paused = home.autostart == Some(true) && vm.is_some_and(|vm| vm.autostart == Some(false));
+        if is_paused && (is_home || !was_ours) {
+            return Some(format!("the autostart of {} is still paused", home.name));
+        }
         (was_ours && !is_home).then(|| match vm {
             Some(vm) if vm.power.is_active() => format!("{} runs on {} instead of {}", home.name, vm.host, home.host),
             _ => format!("{} does not run", home.name),

@@ -40,6 +40,8 @@ pub struct ActionState {
     pub budget: Millis,
     /// When the first attempt was intended.
     pub since: Option<Mono>,
+    /// When the last attempt was intended.
+    pub tried_at: Option<Mono>,
     /// It used its budget.
     pub has_overrun: bool,
     /// Only said, not done.
@@ -123,6 +125,8 @@ pub struct RunState {
     pub acted: BTreeSet<ridethrough_model::DomainId>,
     /// When each UPS was last lost and not seen back.
     pub lost: BTreeMap<UpsId, Mono>,
+    /// When mains was last lost, back or found stable somewhere.
+    pub turned: Option<Mono>,
     /// How it ended.
     pub end: Option<RunEnd>,
 }
@@ -146,6 +150,7 @@ impl RunState {
             latched: BTreeSet::new(),
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
+            turned: None,
             end: None,
         }
     }
@@ -215,6 +220,9 @@ impl RunState {
     }
 
     fn power(&mut self, event: &PowerEvent, at: Mono) {
+        if matches!(event, PowerEvent::MainsLost { .. } | PowerEvent::MainsBack { .. } | PowerEvent::MainsStable { .. }) {
+            self.turned = Some(at);
+        }
         match event {
             PowerEvent::MainsLost { ups, .. } => {
                 self.lost.insert(ups.clone(), at);
@@ -241,6 +249,7 @@ impl RunState {
                 attempts_max: action.attempts_max,
                 budget: action.budget,
                 since: None,
+                tried_at: None,
                 has_overrun: false,
                 observe_only: action.observe_only,
                 why: action.why.text.clone(),
@@ -268,6 +277,7 @@ impl RunState {
         state.attempts = attempt;
         state.phase = ActionPhase::Intended;
         state.since.get_or_insert(at);
+        state.tried_at = Some(at);
         match op {
             Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } => {
                 self.stopped.insert(vm.clone());

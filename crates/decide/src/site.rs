@@ -200,7 +200,7 @@ impl Site {
         let edges = source.read(reading, ups, &timing);
         let after = source.reading.as_ref().and_then(|reading| reading.runtime);
         self.is_standing_due |= before != after;
-        self.awaiting.remove(&id);
+        self.stop_awaiting(&id);
         self.take_edges(edges, now);
     }
 
@@ -211,7 +211,7 @@ impl Site {
         let Some(source) = self.sources.get_mut(&id) else { return };
         let edges = source.be_silent(&id, Some(silence), now.mono, limit, &timing);
         if !edges.is_empty() {
-            self.awaiting.remove(&id);
+            self.stop_awaiting(&id);
         }
         self.take_edges(edges, now);
     }
@@ -224,11 +224,18 @@ impl Site {
             let Some(source) = self.sources.get_mut(&id) else { continue };
             let edges = source.be_silent(&id, None, now.mono, limit, &timing);
             if now.mono.since(source.heard_at) >= limit {
-                self.awaiting.remove(&id);
+                self.stop_awaiting(&id);
             }
             self.take_edges(edges, now);
         }
         self.end_maintenance(now);
+    }
+
+    /// One UPS less to wait for after a restart. With the last one the plan of before is replaced by one from what is true now.
+    fn stop_awaiting(&mut self, ups: &UpsId) {
+        if self.awaiting.remove(ups) && self.awaiting.is_empty() {
+            self.want_plan("every UPS has been heard since the restart");
+        }
     }
 
     fn take_inventory(&mut self, inventory: Inventory, now: &Now) {
@@ -311,7 +318,12 @@ impl Site {
     pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
         let run = self.run.as_ref();
         let mut known: BTreeMap<Op, InFlight> = BTreeMap::new();
+        let turned = run.and_then(|run| run.turned).unwrap_or_default();
         for (id, action) in run.iter().flat_map(|run| &run.actions) {
+            if action.is_failed_for_good() && action.tried_at.is_some_and(|tried_at| tried_at < turned) {
+                // It failed before the power changed: what is wanted now is tried afresh.
+                continue;
+            }
             let entry = InFlight {
                 action: *id,
                 phase: action.phase.clone(),
@@ -329,7 +341,7 @@ impl Site {
             sources: self
                 .sources
                 .iter()
-                .map(|(id, state)| (id.clone(), SourceFacts::of(state, &timing_of(&self.config.topology, id))))
+                .map(|(id, state)| (id.clone(), SourceFacts::of(state, &timing_of(&self.config.topology, id), now)))
                 .collect(),
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
             inventories: &self.inventories,

@@ -1,12 +1,12 @@
 //! The facts a plan is made from. Complete: what is not in here does not influence it.
 
 use crate::evidence::HostVerdict;
-use crate::feed::{HostRisk, SourceFacts, risk};
+use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::ActionPhase;
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, HostId, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm,
-    VmId,
+    ActionId, DomainId, HostId, HostTopology, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology,
+    UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,6 +123,14 @@ impl Snapshot<'_> {
             .hosts
             .get(host)
             .map_or(HostRisk::Unknown, |topology| risk(&topology.feeds, topology.feeds_min, &self.sources, self.now))
+    }
+    /// Whether enough feeds of the host are on mains that was not away a moment ago.
+    #[must_use]
+    pub fn has_settled_mains(&self, host: &HostTopology) -> bool {
+        let is_settled = |ups: &UpsId| {
+            feed_health(ups, &self.sources) == FeedHealth::Good && self.sources.get(ups).is_some_and(|source| source.is_settled)
+        };
+        host.feeds.iter().filter(|feed| is_settled(&feed.ups)).count() >= host.feeds_min.max(1) as usize
     }
     /// Whether the host's platform reaches it; a plain server counts as ready when something says it is on.
     #[must_use]

@@ -66,6 +66,8 @@ pub struct SourceState {
     pub on_battery_since: Option<Mono>,
     /// Since when it is on mains without a break.
     pub on_mains_since: Option<Mono>,
+    /// When mains came back to it last.
+    pub back_at: Option<Mono>,
     /// When it is taken to be empty, by its last word, without margin.
     pub empty_at: Option<Mono>,
     /// Whether `empty_at` is what it said (or assumed for want of a word).
@@ -92,6 +94,7 @@ impl SourceState {
             on_mains_at: now,
             on_battery_since: None,
             on_mains_since: None,
+            back_at: None,
             empty_at: None,
             is_stated: false,
             silence: None,
@@ -120,6 +123,7 @@ impl SourceState {
             self.empty_at = None;
             self.forced_at = None;
             if was.is_on_battery() || was == SourceKind::Off {
+                self.back_at = Some(at);
                 edges.push(PowerEvent::MainsBack { ups: id });
             }
         } else {
