@@ -203,7 +203,9 @@ impl Before {
                 && vm.known.host == *host
                 && vm.known.autostart == *autostart
                 && (vm.doing == Doing::Nothing || vm.is_hung);
-            (touched.contains(id) || lost.contains(id) && acted && is_calm) && !is_back
+            // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
+            let was_hung = seen.stop_given_up.contains(*id);
+            !was_hung && (touched.contains(id) || lost.contains(id) && acted && is_calm) && !is_back
         });
         let (id, (host, _)) = wrong?;
         let vm = world.reality.vms.get(id)?;

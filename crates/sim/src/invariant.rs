@@ -344,13 +344,18 @@ fn only_what_ran_before_is_started(scene: &Scene<'_>) -> Option<String> {
     })
 }
 
+/// A move that used its budget holds nobody up any more.
 fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
+    let has_overrun = |id: &VmId| {
+        let moves = scene.seen.actions.values().filter(|action| matches!(&action.op, Op::MoveVm { vm, .. } if vm == id));
+        moves.into_iter().any(|action| scene.seen.overran.contains(&action.id))
+    };
     let limit = scene.world.config().policy.moves_per_host as usize;
     scene.first(|op| {
         let Op::MoveVm { from, to, .. } = op else { return None };
         [from, to].into_iter().find_map(|host| {
             let touches = |vm: &&crate::reality::Vm| match &vm.doing {
-                crate::reality::Doing::Moving { to, .. } => to == host || vm.known.host == *host,
+                crate::reality::Doing::Moving { to, .. } => (to == host || vm.known.host == *host) && !has_overrun(&vm.known.id),
                 _ => false,
             };
             let count = scene.world.reality.vms.values().filter(touches).count();

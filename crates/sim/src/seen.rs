@@ -119,6 +119,10 @@ pub struct Seen {
     pub stop_begun: BTreeMap<VmId, Mono>,
     /// VMs whose stop ended, however.
     pub stop_ended: BTreeSet<VmId>,
+    /// Actions of the open run that used their budget.
+    pub overran: BTreeSet<ActionId>,
+    /// VMs whose stop was given up as nobody wanted it any more, in any run.
+    pub stop_given_up: BTreeSet<VmId>,
     /// Runs that ended, and how.
     pub ends: Vec<(RunId, RunEnd)>,
     /// Attempts sent in the open run.
@@ -219,6 +223,7 @@ impl Seen {
         self.acted.clear();
         self.stop_begun.clear();
         self.stop_ended.clear();
+        self.overran.clear();
         self.started_in_run = 0;
         self.records_in_run = 0;
     }
@@ -289,7 +294,11 @@ impl Seen {
                     && matches!(outcome, Outcome::Failed(_))
                 {
                     self.stop_ended.insert(vm.clone());
+                    self.stop_given_up.insert(vm.clone());
                 }
+            }
+            Entry::Overran { action, .. } => {
+                self.overran.insert(*action);
             }
             Entry::JournalDegraded { .. } => self.is_degraded = true,
             Entry::RunEnded { end } => {
