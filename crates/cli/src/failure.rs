@@ -17,7 +17,7 @@ pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: u8,
     /// What, and what to do.
-    pub(crate) error: ApiError,
+    pub(crate) error: Box<ApiError>,
     /// Why, from below.
     pub(crate) cause: Option<String>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// With exit code 1.
     pub(crate) fn new(code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { exit: exit::FAILED, error: ApiError::new(code, message, remedy), cause: None }
+        Self { exit: exit::FAILED, error: Box::new(ApiError::new(code, message, remedy)), cause: None }
     }
 
     /// Adds why.
@@ -42,7 +42,7 @@ impl Failure {
 
     /// Says it on stderr; as JSON on stdout too where that was asked for.
     pub(crate) fn report(&self, is_json: bool) -> ExitCode {
-        if is_json && let Ok(text) = serde_json::to_string_pretty(&self.error) {
+        if is_json && let Ok(text) = serde_json::to_string_pretty(&*self.error) {
             // Who does not read stdout reads stderr.
             drop(crate::output::print(&format!("{text}\n")));
         }
@@ -69,7 +69,7 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(error) => Self { exit: exit::FAILED, error, cause: None },
+            ClientError::Refused(error) => Self { exit: exit::FAILED, error: Box::new(error), cause: None },
             ClientError::Unreachable { url, source } => {
                 let mut failure = Self::new(
                     code::UNREACHABLE,

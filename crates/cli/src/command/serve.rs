@@ -63,7 +63,7 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
         Failure::new(code::TOKEN_FILE, message, "Check the data directory's owner and free space.").because(&error)
     })?;
     let listener = listen(address).await.map_err(|error| {
-        let failure = Failure { exit: exit::FAILED, error: error.to_api(), cause: None };
+        let failure = Failure { exit: exit::FAILED, error: Box::new(error.to_api()), cause: None };
         match std::error::Error::source(&error) {
             Some(source) => failure.because(source),
             None => failure,
