@@ -25,78 +25,74 @@ fn check(texts: &[&str], expect: Expect) {
 }
 
 #[test]
-fn every_typing_mistake_is_shown_at_its_place_with_what_was_meant() {
-    let text = r#"
-[controller]
-silense = "15s"
-[ups.rack-a.nut]
-  hots = "10.0.0.5"
-ups = "ups1"
-prot = 3493
-[host.kvm1]
-feeds = [{ ups = "rack-a", outlet = 2 }]
-[tire]
-[ups.rack-b.nutt]
-[[tier]]
-name = "a"
-on_outage = ["mvoe"]
-"#;
+fn every_typing_mistake_in_a_table_is_shown_at_its_place_with_what_was_meant() {
+    let text = "[ups.rack-a.nut]\n  hots = \"10.0.0.5\"\nups = \"ups1\"\nprot = 3493\n\
+        [host.kvm1]\nfeeds = [{ ups = \"rack-a\", outlet = 2 }]\n";
     check(
         &[text],
         expect![[r#"
-            error RT0103: controller: unknown key `silense`.
-             --> a.toml:3:1
-              |
-            3 | silense = "15s"
-              | ^^^^^^^
-              = Did you mean `silence`? Known here: `data_dir`, `listen`, `vm`, `host`, `journal_stall`,
-                `silence`, `poll_mains`, `poll_battery`.
+        error RT0103: UPS rack-a: unknown key `hots`.
+         --> a.toml:2:3
+          |
+        2 |   hots = "10.0.0.5"
+          |   ^^^^
+          = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
+            `low_battery_reliable`.
 
-            error RT0103: UPS rack-a: unknown key `hots`.
-             --> a.toml:5:3
-              |
-            5 |   hots = "10.0.0.5"
-              |   ^^^^
-              = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
-                `low_battery_reliable`.
+        error RT0103: UPS rack-a: unknown key `prot`.
+         --> a.toml:4:1
+          |
+        4 | prot = 3493
+          | ^^^^
+          = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`,
+            `low_battery_reliable`.
 
-            error RT0103: UPS rack-a: unknown key `prot`.
-             --> a.toml:7:1
-              |
-            7 | prot = 3493
-              | ^^^^
-              = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`,
-                `low_battery_reliable`.
+        error RT0103: host kvm1: unknown key `outlet`.
+         --> a.toml:6:28
+          |
+        6 | feeds = [{ ups = "rack-a", outlet = 2 }]
+          |                            ^^^^^^
+          = Known here: `ups` or `outlet_group`.
+    "#]],
+    );
+}
 
-            error RT0103: host kvm1: unknown key `outlet`.
-             --> a.toml:9:28
-              |
-            9 | feeds = [{ ups = "rack-a", outlet = 2 }]
-              |                            ^^^^^^
-              = Known here: `ups` or `outlet_group`.
+#[test]
+fn typing_mistakes_in_names_of_tables_drivers_and_values_are_shown_too() {
+    let text = "[controller]\nsilense = \"15s\"\n[tire]\n[ups.rack-b.nutt]\n[[tier]]\nname = \"a\"\non_outage = [\"mvoe\"]\n";
+    check(
+        &[text],
+        expect![[r#"
+        error RT0103: controller: unknown key `silense`.
+         --> a.toml:2:1
+          |
+        2 | silense = "15s"
+          | ^^^^^^^
+          = Did you mean `silence`? Known here: `data_dir`, `listen`, `vm`, `host`, `journal_stall`,
+            `silence`, `poll_mains`, `poll_battery`.
 
-            error RT0103: file: unknown table `tire`.
-              --> a.toml:10:2
-               |
-            10 | [tire]
-               |  ^^^^
-               = Did you mean `tier`? Known here: `controller`, `domain`, `host`, `load`, `moves`, `platform`,
-                 `tier`, `ups`.
+        error RT0103: file: unknown table `tire`.
+         --> a.toml:3:2
+          |
+        3 | [tire]
+          |  ^^^^
+          = Did you mean `tier`? Known here: `controller`, `domain`, `host`, `load`, `moves`, `platform`,
+            `tier`, `ups`.
 
-            error RT0103: UPS rack-b: unknown key `nutt`.
-              --> a.toml:11:13
-               |
-            11 | [ups.rack-b.nutt]
-               |             ^^^^
-               = Did you mean `nut`? Known here: `nut`.
+        error RT0103: UPS rack-b: unknown key `nutt`.
+         --> a.toml:4:13
+          |
+        4 | [ups.rack-b.nutt]
+          |             ^^^^
+          = Did you mean `nut`? Known here: `nut`.
 
-            error RT0103: tier a: unknown value `mvoe`.
-              --> a.toml:14:14
-               |
-            14 | on_outage = ["mvoe"]
-               |              ^^^^^^
-               = Did you mean `move`? Known here: `move` or `shut-down`.
-        "#]],
+        error RT0103: tier a: unknown value `mvoe`.
+         --> a.toml:7:14
+          |
+        7 | on_outage = ["mvoe"]
+          |              ^^^^^^
+          = Did you mean `move`? Known here: `move` or `shut-down`.
+    "#]],
     );
 }
 
@@ -305,9 +301,7 @@ fn what_cannot_be_read_says_what_to_do() {
     .assert_eq(&said(dir.path()));
 }
 
-#[test]
-fn a_site_becomes_topology_and_policy() {
-    let config = read_texts(&[r#"
+const SITE: &str = r#"
         [controller]
         silence = "20s"
         poll_mains = "2s"
@@ -345,8 +339,11 @@ fn a_site_becomes_topology_and_policy() {
         [[tier]]
         name = "usual"
         on_outage = ["move"]
-    "#])
-    .expect("it is sound");
+    "#;
+
+#[test]
+fn a_site_becomes_topology_and_policy() {
+    let config = read_texts(&[SITE]).expect("it is sound");
     let topology = topology(&config);
     let host = &topology.hosts[&"kvm1".into()];
     assert_eq!(host.platform.as_ref().map(ToString::to_string).as_deref(), Some("lab"));
@@ -360,60 +357,46 @@ fn a_site_becomes_topology_and_policy() {
     let policy = policy(&config);
     assert_eq!((policy.silence, policy.moves_per_host), (Millis::from_secs(20), 4));
     assert_eq!(policy.move_bandwidth, Bytes::from_mib(1024));
-    expect![[r#"
-        [
-            Tier {
-                name: critical,
-                matches: TierMatch {
-                    tag: Some(
-                        "power:critical",
-                    ),
-                    name: None,
-                    platform: Some(
-                        "l*",
-                    ),
-                },
-                on_outage: [
-                    Move,
-                    ShutDown,
-                ],
-                move_to: [
-                    Site(
-                        dr,
-                    ),
-                    SameSite,
-                ],
-                force_off: Never,
-                stop_budget: Millis(
-                    120000,
-                ),
-                runtime_goal: Some(
-                    Millis(
-                        1800000,
-                    ),
-                ),
-            },
-            Tier {
-                name: usual,
-                matches: TierMatch {
-                    tag: None,
-                    name: None,
-                    platform: None,
-                },
-                on_outage: [
-                    Move,
-                ],
-                move_to: [
-                    SameSite,
-                ],
-                force_off: AtDeadline,
-                stop_budget: Millis(
-                    120000,
-                ),
-                runtime_goal: None,
-            },
-        ]"#]]
-    .assert_eq(&format!("{:#?}", policy.tiers));
     assert_eq!(pace(&config).ups_mains.as_secs(), 2);
     assert_eq!(config.platforms["lab"].value.to_libvirt("lab").bandwidth_mib_s, Some(512));
+}
+
+#[test]
+fn tiers_keep_their_order_and_what_is_not_said_is_the_default() {
+    let policy = policy(&read_texts(&[SITE]).expect("it is sound"));
+    let line = |tier: &ridethrough_model::Tier| {
+        let matches = [&tier.matches.tag, &tier.matches.name, &tier.matches.platform];
+        let matches: Vec<&str> = matches.map(|key| key.as_deref().unwrap_or("-")).to_vec();
+        let goal = tier.runtime_goal.map_or("none".to_owned(), |goal| goal.to_string());
+        let (name, budget) = (&tier.name, tier.stop_budget);
+        format!("{name}: {matches:?} {:?} {:?} {:?} {budget} {goal}\n", tier.on_outage, tier.move_to, tier.force_off)
+    };
+    expect![[r#"
+        critical: ["power:critical", "-", "l*"] [Move, ShutDown] [Site(dr), SameSite] Never 2m 30m
+        usual: ["-", "-", "-"] [Move] [SameSite] AtDeadline 2m none
+    "#]]
+    .assert_eq(&policy.tiers.iter().map(line).collect::<String>());
+}
+
+/// Wherever a text is cut off or loses a character, something is said, and the reader does not fall over.
+#[test]
+fn no_broken_text_breaks_the_reader() {
+    let text = include_str!("../../../../examples/two-racks.toml");
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).step_by(11).collect();
+    let mut refused = 0;
+    for at in places {
+        let (before, after) = text.split_at(at);
+        let shorter = after.chars().next().map_or("", |first| &after[first.len_utf8()..]);
+        for broken in [before.to_owned(), format!("{before}{shorter}"), format!("{before}\u{1b}ä\"{after}")] {
+            match read_texts(&[&broken]) {
+                Ok(config) => drop(shown(&config.lint())),
+                Err(findings) => {
+                    refused += 1;
+                    assert!(findings.iter().all(|located| located.place.is_some()), "each has its place");
+                    assert!(!shown(&findings).contains('\u{1b}'), "nothing steers the terminal");
+                }
+            }
+        }
+    }
+    assert!(refused > 300, "most of them are refused, not {refused}");
 }

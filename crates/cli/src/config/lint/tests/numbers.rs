@@ -4,7 +4,7 @@ use super::{SOUND, check, check_with, said};
 use expect_test::expect;
 
 #[test]
-fn numbers_that_make_no_sense() {
+fn numbers_of_domains_that_make_no_sense() {
     let domain = "[[domain]]\nname = \"c\"\nups = [\"rack-a\"]\n";
     check_with(
         &format!("{domain}margin = \"100%\"\nreturn_charge = \"120%\"\nride_through = \"25h\"\nmains_stable = \"0s\"\n"),
@@ -49,6 +49,10 @@ fn numbers_that_make_no_sense() {
            = Take 10% or more.
     "#]],
     );
+}
+
+#[test]
+fn limits_and_intervals_that_make_no_sense() {
     check_with(
         "[moves]\nbandwidth = \"0MiB\"\nper_host = 0\n",
         expect![[r#"
@@ -85,6 +89,10 @@ fn numbers_that_make_no_sense() {
            = Take it out to have the default, or write what it is in truth.
     "#]],
     );
+}
+
+#[test]
+fn numbers_of_hosts_that_make_no_sense() {
     check(
         "[host.kvm2]\n",
         "[host.kvm2]\nfeeds_min = 3\nboot_time = \"0s\"\n",

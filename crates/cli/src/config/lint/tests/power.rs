@@ -55,7 +55,7 @@ fn hosts_and_loads_on_no_feed() {
 }
 
 #[test]
-fn feeds_needs_domains_and_sites_name_what_is_there() {
+fn feeds_needs_and_domains_name_what_is_there() {
     check(
         "feeds = [{ ups = \"rack-b\" }]",
         "feeds = [{ ups = \"rack-bb\" }]",
@@ -99,6 +99,10 @@ fn feeds_needs_domains_and_sites_name_what_is_there() {
            = Did you mean `nas`?
     "#]],
     );
+}
+
+#[test]
+fn tiers_and_the_controller_name_what_is_there() {
     check(
         "same_site = true",
         "site = \"mian\"",

@@ -154,6 +154,10 @@ fn what_is_done_with_a_tier_must_fit_together() {
            = Write `["move", "shut-down"]`.
     "#]],
     );
+}
+
+#[test]
+fn what_is_no_destination() {
     check(
         "[{ same_site = true }]",
         "[{ cloud = \"eu\" }, { same_site = true }]",
