@@ -99,12 +99,15 @@ impl<'a> Gates<'a> {
 }
 
 impl Site {
-    /// Whether no VM is observed active there. What cannot be seen is not empty.
+    /// Whether no VM is observed active there, and none is on its way. What cannot be seen is not empty.
     pub(crate) fn is_host_empty(&self, host: &HostId) -> bool {
         let platform = self.config.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
         let Some(inventory) = platform.and_then(|platform| self.inventories.get(platform)) else { return false };
+        let comes = |op: &Op| matches!(op, Op::MoveVm { to, .. } | Op::StartVm { host: to, .. } if to == host);
+        let mut actions = self.run.iter().flat_map(|run| run.actions.values());
         inventory.hosts.get(host).is_some_and(|info| info.connected)
             && !inventory.vms.values().any(|vm| vm.host == *host && vm.power.is_active())
+            && !actions.any(|action| action.is_in_flight() && comes(&action.op))
     }
 
     pub(crate) fn is_host_ready(&self, host: &HostId, now: Mono) -> bool {

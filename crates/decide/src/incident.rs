@@ -2,7 +2,6 @@
 
 use crate::domain::{DomainPhase, DomainState};
 use crate::evidence::HostVerdict;
-use crate::feed::HostRisk;
 use crate::plan::{differs, plan};
 use crate::plan_back::{is_past_latest, missing};
 use crate::run::{ActionPhase, RunState};
@@ -214,16 +213,17 @@ impl Site {
             return None;
         }
         let is_left = |id: &ActionId| run.actions.get(id).is_none_or(|action| !action.is_failed_for_good());
+        let is_past_latest = is_past_latest(snapshot);
         let is_hopeless = |action: &Action| {
             action
                 .gates_hard
                 .iter()
-                .any(|gate| matches!(gate, ridethrough_model::plan::Gate::HostReady(host) if self.is_lost(host, run, snapshot)))
+                .any(|gate| matches!(gate, ridethrough_model::plan::Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_past_latest && !snapshot.is_ready(host)))
         };
         if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !is_hopeless(action)) {
             return None;
         }
-        if !report.waiting.is_empty() && !is_past_latest(snapshot) {
+        if !report.waiting.is_empty() && !is_past_latest {
             return None;
         }
         if run.is_untouched() {
@@ -301,6 +301,29 @@ impl Site {
         self.append(Entry::Recovered { ambiguous }, now);
     }
 
+    /// Whether the incident is about that host: one of its domains is not simply on mains.
+    fn is_concerned(&self, host: &ridethrough_model::HostId) -> bool {
+        let feeds = self.config.topology.hosts.get(host).map(|topology| &topology.feeds);
+        let domains = feeds.into_iter().flatten().flat_map(|feed| self.config.topology.domains_of(&feed.ups));
+        domains.into_iter().any(|(id, _)| self.domains.get(id).is_some_and(|state| state.phase != DomainPhase::Online))
+    }
+
+    /// A host that was out of reach and is back without VMs that ran there has been down: what ran is brought back.
+    pub(crate) fn note_hosts_restarted(&mut self, before: &BTreeMap<VmId, ridethrough_model::HostId>, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let mut fallen: BTreeMap<ridethrough_model::HostId, Vec<VmId>> = BTreeMap::new();
+        for (vm, host) in before.iter().filter(|(vm, host)| run.homes.contains_key(*vm) && self.is_concerned(host)) {
+            let known = self.inventories.get(&vm.platform()).and_then(|inventory| inventory.vms.get(vm));
+            if known.is_some_and(|known| known.host == *host && !known.power.is_active()) {
+                fallen.entry(host.clone()).or_default().push(vm.clone());
+            }
+        }
+        for (host, vms) in fallen {
+            let proof = "it came back without its VMs".to_owned();
+            self.append(Entry::HostProvenOff { host, proof, vms }, now);
+        }
+    }
+
     /// Hosts that lost their power or went down during the incident, whoever did it: their VMs are off, and they are brought back.
     pub(crate) fn note_hosts_off(&mut self, now: &Now) {
         let Some(run) = &self.run else { return };
@@ -308,10 +331,11 @@ impl Site {
         let is_news = |id: &ridethrough_model::HostId| {
             let is_waking =
                 run.actions.values().any(|a| matches!(&a.op, Op::WakeHost { host } if host == id) && a.is_in_flight());
+            let has_vms = snapshot.vms().any(|vm| vm.host == *id && vm.power.is_active());
             snapshot.hosts.get(id) == Some(&HostVerdict::Off)
-                && !run.hosts_down.contains(id)
+                && (!run.hosts_down.contains(id) || has_vms)
                 && !is_waking
-                && matches!(snapshot.host_risk(id), HostRisk::AtRisk { .. })
+                && self.is_concerned(id)
         };
         let off: Vec<_> = self.config.topology.hosts.keys().filter(|id| is_news(id)).cloned().collect();
         for host in off {

@@ -20,13 +20,27 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// What is free now, moves under way counted at both ends.
+    /// What is free now for moves, moves under way counted at both ends.
     pub(crate) fn of(snapshot: &Snapshot<'_>) -> Self {
+        Self::with_headroom(snapshot, MEMORY_HEADROOM_PERCENT)
+    }
+
+    /// The same to the last byte: what ran there before may run there again.
+    pub(crate) fn in_full(snapshot: &Snapshot<'_>) -> Self {
+        Self::with_headroom(snapshot, 0)
+    }
+
+    /// Whether that VM's memory is free there. Where it is not known how much there is, the platform may say no.
+    pub(crate) fn holds(&self, host: &HostId, vm: &Vm) -> bool {
+        self.memory.get(host).is_none_or(|memory| *memory >= vm.memory)
+    }
+
+    fn with_headroom(snapshot: &Snapshot<'_>, percent: u64) -> Self {
         let mut room = Self { memory: BTreeMap::new(), cpus: BTreeMap::new() };
         for inventory in snapshot.inventories.values() {
             for (id, host) in &inventory.hosts {
                 if let (Some(memory), Some(cpus)) = (host.memory, host.cpus) {
-                    room.memory.insert(id.clone(), memory - memory.scaled(MEMORY_HEADROOM_PERCENT, 100));
+                    room.memory.insert(id.clone(), memory - memory.scaled(percent, 100));
                     room.cpus.insert(id.clone(), u64::from(cpus) * CPU_OVERCOMMIT);
                 }
             }

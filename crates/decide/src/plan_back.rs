@@ -3,8 +3,9 @@
 //! A tier starts only when a second outage could be survived with it running (rule 4); unknown charge does not count as enough.
 //! After `return_latest` of stable mains the rest starts all the same, with an alarm.
 
+use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
-use crate::place::{Lanes, move_time};
+use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
 use crate::plan_outage::FORCE_LEAD;
 use crate::snapshot::{Snapshot, Want};
@@ -142,7 +143,9 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
     let Some(topology) = snapshot.topology.hosts.get(host) else { return };
     let op = Op::WakeHost { host: host.clone() };
     let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
-    if !is_begun && (!snapshot.hosts_down.contains(host) || snapshot.is_ready(host)) {
+    // A host that lost its power, or that nobody can tell anything of, is woken too: one that is on stays on.
+    let is_down = snapshot.hosts_down.contains(host) || snapshot.hosts.get(host) != Some(&HostVerdict::On);
+    if !is_begun && (!is_down || snapshot.is_ready(host)) {
         return;
     }
     if !topology.can_wake {
@@ -154,7 +157,7 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
         report.waiting.push(format!("{host} stays off for now: {reason}"));
         return;
     }
-    let text = format!("Mains is stable and a second outage could be survived; {host} was shut down by this run.");
+    let text = format!("Mains is stable and a second outage could be survived; {host} went down in this outage.");
     let mut step = Step::new(op, snapshot.now, topology.boot_time, "return in order", text);
     step.upses.clone_from(&opening.upses);
     step.observe_only = opening.observe_only;
@@ -163,6 +166,7 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
 
 fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>, report: &mut PlanReport) {
     let mut alarmed = BTreeSet::new();
+    let mut room = Room::in_full(snapshot);
     for (id, home) in &snapshot.homes {
         let Some(vm) = snapshot.vm(id) else { continue };
         let op = Op::StartVm { vm: id.clone(), host: vm.host.clone() };
@@ -185,6 +189,11 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
             report.waiting.push(format!("{} is not started yet: {reason}", home.name));
             continue;
         }
+        if !is_begun && !room.holds(&vm.host, vm) {
+            report.waiting.push(format!("{} waits until what was moved to {} has left", home.name, vm.host));
+            continue;
+        }
+        room.take(&vm.host, vm);
         if opening.is_latest && opening.rank_max.is_none_or(|max| home.rank > max) && alarmed.insert(&vm.host) {
             report.findings.push(Finding::warning(
                 "RT0403",

@@ -113,6 +113,18 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
             draft_stop(snapshot, host, (rank, &tier), vm, &reasons, steps, report);
         }
     }
+    turn_back(snapshot, hosts, steps);
+}
+
+/// What is on its way to a host that has lost its power since stays where it is, if power is good there.
+fn turn_back(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &mut Vec<Step>) {
+    let is_acting = |id: &HostId| hosts.iter().any(|host| host.id == id);
+    for vm in snapshot.vms().filter(|vm| !is_acting(&vm.host)) {
+        let Some((Op::MoveVm { to, .. }, _)) = snapshot.move_in_flight(&vm.id) else { continue };
+        let Some(target) = hosts.iter().find(|host| host.id == to) else { continue };
+        let abort = Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
+        draft_abort(snapshot, target, abort, "its target has lost its power", steps);
+    }
 }
 
 /// Drafts a move if there is one that ends in time; otherwise says why not.
@@ -167,10 +179,10 @@ fn draft_move(
     let mut queue = lanes.clone();
     let not_before = host.moves_from.max(snapshot.now);
     let (end, waits) = queue.enter(&op, not_before, move_time(snapshot, vm.memory));
-    if end > last_safe {
+    if end + ABORT_LEAD > last_safe {
         // Waiting for move_after is a wish; losing the VM for it is not.
         let (end_now, waits_now) = lanes.enter(&op, snapshot.now, move_time(snapshot, vm.memory));
-        if end_now > last_safe {
+        if end_now + ABORT_LEAD > last_safe {
             reasons.push(format!("a move to {to} would not end before its clean stop must begin"));
             return false;
         }
@@ -307,8 +319,13 @@ pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, domain_upses: &BTreeSet<UpsId
                 moves = moves + move_time(snapshot, vm.memory);
             }
         }
-        let last = ends_at - topology.shutdown_time - FORCE_LEAD - slowest - moves;
+        let last = ends_at - topology.shutdown_time - FORCE_LEAD - slowest - lead_of(moves);
         earliest = Some(earliest.map_or(last, |at| at.min(last)));
     }
     earliest
+}
+
+/// What moves need before the last safe moment: their time, and that of giving them up.
+fn lead_of(moves: Millis) -> Millis {
+    if moves == Millis::ZERO { moves } else { moves + ABORT_LEAD }
 }

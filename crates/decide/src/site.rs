@@ -266,14 +266,26 @@ impl Site {
         }
         self.inventory_failures.remove(&platform);
         self.inventory_findings.insert(platform.clone(), findings);
+        let restarted = self.ran_out_of_reach(&believed);
         let has_changed =
             self.inventories.get(&platform).is_none_or(|old| old.vms != believed.vms || old.hosts != believed.hosts);
         self.inventories.insert(platform, believed);
         self.is_standing_due |= has_changed;
         if has_changed {
             self.want_plan("what runs where has changed");
+            self.note_hosts_restarted(&restarted, now);
             self.add_late_homes(now);
         }
+    }
+
+    /// VMs believed to run on hosts that were out of reach, and are within reach in this inventory.
+    fn ran_out_of_reach(&self, new: &Inventory) -> BTreeMap<VmId, HostId> {
+        let Some(old) = self.inventories.get(&new.platform) else { return BTreeMap::new() };
+        let is_connected = |inventory: &Inventory, host: &HostId| inventory.hosts.get(host).is_some_and(|info| info.connected);
+        let ran = old.vms.values().filter(|vm| vm.power.is_active());
+        ran.filter(|vm| !is_connected(old, &vm.host) && is_connected(new, &vm.host))
+            .map(|vm| (vm.id.clone(), vm.host.clone()))
+            .collect()
     }
 
     fn lose_platform(&mut self, platform: PlatformId, failure: Failure) {

@@ -141,10 +141,13 @@ impl Snapshot<'_> {
             None => self.hosts.get(host) == Some(&HostVerdict::On),
         }
     }
-    /// Whether a move of that VM is under way, and where to.
+    /// Whether a move of that VM is under way, and where to. One that has arrived only waits to be told so.
     #[must_use]
     pub fn move_in_flight(&self, vm: &VmId) -> Option<(&Op, &InFlight)> {
-        self.known.iter().find(|(op, known)| known.is_in_flight && matches!(op, Op::MoveVm { vm: v, .. } if v == vm))
+        let is_at = |to: &HostId| self.vm(vm).is_some_and(|known| known.host == *to);
+        self.known
+            .iter()
+            .find(|(op, known)| known.is_in_flight && matches!(op, Op::MoveVm { vm: v, to, .. } if v == vm && !is_at(to)))
     }
     /// The domains that any of these UPSes belong to.
     pub fn domains_of<'a>(&'a self, upses: &'a BTreeSet<UpsId>) -> impl Iterator<Item = &'a DomainId> {
