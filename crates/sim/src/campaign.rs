@@ -196,7 +196,6 @@ impl Before {
         }
         let touched: BTreeSet<&VmId> = seen.intents.values().filter_map(|intent| intent.op.vm()).collect();
         let lost: BTreeSet<&VmId> = world.reality.losses.iter().map(|(_, vm, _)| vm).collect();
-        let acted = !seen.started.is_empty();
         let wrong = self.vms.iter().find(|(id, (host, autostart))| {
             let Some(vm) = world.reality.vms.get(*id) else { return false };
             let is_back = vm.known.power.is_active()
@@ -205,7 +204,7 @@ impl Before {
                 && (vm.doing == Doing::Nothing || vm.is_hung);
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
-            !was_hung && (touched.contains(id) || lost.contains(id) && acted && is_calm) && !is_back
+            !was_hung && (touched.contains(id) || lost.contains(id) && is_calm) && !is_back
         });
         let (id, (host, _)) = wrong?;
         let vm = world.reality.vms.get(id)?;

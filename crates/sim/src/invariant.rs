@@ -3,7 +3,7 @@
 
 use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
-use ridethrough_model::entry::RunEnd;
+use ridethrough_model::entry::{Home, RunEnd};
 use ridethrough_model::policy::OnOutage;
 use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
 
@@ -45,6 +45,8 @@ pub const INVARIANTS: &[(&str, Check)] = &[
 
 /// What reaches us late, and ticks that come once a second.
 const SLACK: Millis = Millis(1500);
+/// How far a forecast may be off the one a plan was made from without a new plan.
+const FORECAST_SLACK: Millis = Millis::from_secs(15);
 const FORCE_LEAD: Millis = Millis::from_secs(10);
 const RECORDS_MAX: u64 = 6000;
 const EFFECTS_MAX: usize = 400;
@@ -291,7 +293,7 @@ fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
             return Some("it must never be forced".to_owned());
         }
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
-        let from = scene.host_ends_at(host)? - shutdown - FORCE_LEAD - Millis::from_secs(4);
+        let from = scene.host_ends_at(host)? - shutdown - FORCE_LEAD - FORECAST_SLACK;
         (scene.now() < from).then(|| format!("{} too early", from.since(scene.now())))
     })
 }
@@ -323,14 +325,14 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
             return None;
         }
         let (_, needed) = scene.good_feeds(op.host());
-        let timing =
-            scene.domains_of(op.host()).into_iter().map(|(_, timing)| timing).max_by_key(|timing| timing.return_latest)?;
+        let latest = scene.domains_of(op.host()).into_iter().map(|(_, timing)| timing.return_latest).max()?;
         let is_charged = |ups: &&UpsId| {
             let heard = scene.heard(ups);
+            let timings = scene.world.config().topology.domains.values().filter(|domain| domain.upses.contains(*ups));
+            let wanted = timings.map(|domain| domain.timing.return_charge).min().unwrap_or_default();
             let charge = heard.and_then(|heard| heard.reading.as_ref()).and_then(|reading| reading.charge);
             let since = heard.and_then(|heard| heard.mains_since);
-            charge.is_some_and(|charge| charge >= timing.return_charge)
-                || since.is_some_and(|since| scene.now().since(since) + SLACK >= timing.return_latest)
+            charge.is_some_and(|charge| charge >= wanted) || since.is_some_and(|since| scene.now().since(since) + SLACK >= latest)
         };
         let count = Seen::feeds(scene.world, op.host()).into_iter().filter(is_charged).count();
         (count < needed).then(|| "charge is not known to be enough".to_owned())
@@ -375,13 +377,17 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
     if !scene.seen.ends_now.contains(&RunEnd::Returned) {
         return None;
     }
-    let touched = |vm: &VmId| {
-        scene.seen.intents.iter().any(|((run, _, _), intent)| Some(*run) == last_run(scene) && intent.op.vm() == Some(vm))
+    let touched =
+        |vm: &VmId| scene.seen.intents.iter().any(|((run, _, _), i)| Some(*run) == last_run(scene) && i.op.vm() == Some(vm));
+    let is_armed = |host: &HostId| scene.domains_of(host).iter().all(|(domain, _)| scene.seen.armed.contains(*domain));
+    let lost = |vm: &VmId, home: &Home| {
+        let losses = &scene.world.reality.losses;
+        losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host)
     };
     scene.seen.homes.iter().find_map(|(id, home)| {
         let vm = scene.world.reality.vms.get(id)?;
         let is_back = vm.known.power.is_active() && vm.known.host == home.host && vm.known.autostart == home.autostart;
-        (touched(id) && !is_back).then(|| {
+        ((touched(id) || lost(id, home)) && !is_back).then(|| {
             let known = &vm.known;
             format!(
                 "{} is {:?} on {} with autostart {:?}, at home it was on {} with {:?}",

@@ -101,6 +101,8 @@ pub struct Seen {
     pub plan: Option<Plan>,
     /// The open run.
     pub run: Option<RunId>,
+    /// When it opened, on the world's clock.
+    pub opened_at: Millis,
     /// What ran where when it opened.
     pub homes: BTreeMap<VmId, Home>,
     /// Records are in memory only.
@@ -157,7 +159,7 @@ impl Seen {
         }
         for effect in &moment.effects {
             match effect {
-                Effect::Append(record) => self.note(record, now),
+                Effect::Append(record) => self.note(record, now, moment.at),
                 Effect::Start { run, action, attempt, op } => {
                     let key = (*run, *action, *attempt);
                     if self.is_degraded {
@@ -260,7 +262,7 @@ impl Seen {
         }
     }
 
-    fn note(&mut self, record: &Record, now: Mono) {
+    fn note(&mut self, record: &Record, now: Mono, at: Millis) {
         self.appended.insert(record.run, record.seq);
         self.note_site(&record.entry, now);
         if record.run != RunId::SITE {
@@ -270,6 +272,7 @@ impl Seen {
             Entry::IncidentOpened { homes, .. } => {
                 self.forget_run();
                 self.run = Some(record.run);
+                self.opened_at = at;
                 self.homes.clone_from(homes);
             }
             Entry::HomeAdded { vm, home } => {
