@@ -42,6 +42,18 @@ fn the_ride_through_is_cut_short_where_waiting_would_be_fatal() {
 }
 
 #[test]
+fn a_ride_through_cut_short_leaves_time_for_the_moves_and_gives_none_up() {
+    let mut stage = usual();
+    // Less 15 % it lasts 204 s: 30 s for the host, 10 s before force, 60 s for a guest, 43 s for the move, 10 s to give it up.
+    stage.lose_mains("rack-a", 240);
+    let acted = stage.play_until("domain rack-a acts: waiting any longer", 60);
+    assert!(acted < 60, "{}", stage.story());
+    stage.play_until("kvm1 proven off", 200);
+    assert_eq!(stage.count("start stop the move"), 0, "{}", stage.story());
+    assert_eq!(stage.vm_named("db").power, VmPower::Running, "{}", stage.story());
+}
+
+#[test]
 fn no_vm_moves_to_a_host_on_battery() {
     let mut stage = usual();
     stage.lose_mains("rack-a", 900);
