@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Which controller to speak to.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ApiOptions {
-    /// The controller's address, e.g. http://127.0.0.1:4680; otherwise RIDETHROUGH_URL or the configuration say it
+    /// The controller's address, e.g. http://127.0.0.1:7878; otherwise RIDETHROUGH_URL or the configuration say it
     #[arg(long, value_name = "URL", global = true)]
     pub(crate) url: Option<String>,
     /// The file with the API's token; otherwise RIDETHROUGH_TOKEN_FILE, or `api-token` in the configured data
