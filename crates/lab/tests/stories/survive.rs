@@ -27,7 +27,7 @@ pub fn killed_in_mid_move(stage: &mut Stage) {
     let run = stage.next_run();
     let before = stage.asked();
     stage.lab.limit_link(1, Some(60)).expect("tc limits the link");
-    stage.upsd.lose_mains("rack-a", 150.0);
+    stage.upsd.lose_mains("rack-a", 100.0);
     let moving = stage.cast[0].name().to_owned();
     let is_moving = |stage: &Stage, guest: &str| {
         stage.lab.virsh(1, &["domjobinfo", guest]).is_ok_and(|info| info.contains("Unbounded") || info.contains("Bounded"))
