@@ -39,7 +39,8 @@ impl<'a> Gates<'a> {
         let mut gates = Self { site, run, plan, unsettled_stops: BTreeMap::new(), unsettled_start: None, now };
         for action in plan.actions.values() {
             let is_settled = run.actions.get(&action.id).is_some_and(ActionState::is_settled);
-            let Some(rank) = action.rank.filter(|_| !is_settled) else { continue };
+            // What is only said holds nobody up.
+            let Some(rank) = action.rank.filter(|_| !is_settled && !action.observe_only) else { continue };
             match &action.op {
                 Op::ShutDownVm { .. } if !gates.is_off(action) => {
                     for ups in &action.upses {

@@ -6,7 +6,8 @@
 use crate::input::Effect;
 use crate::run::RunState;
 use crate::site::Site;
-use ridethrough_model::{DomainMode, Entry, Mono, Notice, Now, Record, RunId, Severity};
+use ridethrough_model::entry::Outcome;
+use ridethrough_model::{ActionId, DomainMode, Entry, Mono, Notice, Now, Record, RunId, Severity};
 use std::collections::VecDeque;
 
 /// What is known of the journal.
@@ -74,8 +75,7 @@ impl Site {
         self.log.pending.retain(|(r, s, _)| *r != run || *s > seq);
         let (ready, held) = std::mem::take(&mut self.log.held).into_iter().partition(|(r, s, _)| *r == run && *s <= seq);
         self.log.held = held;
-        let ready: Vec<(RunId, u64, Effect)> = ready;
-        self.out.extend(ready.into_iter().map(|(_, _, effect)| effect));
+        self.release(ready, now);
         if self.log.pending.is_empty() {
             self.log.failure = None;
             if std::mem::take(&mut self.log.is_degraded) {
@@ -83,6 +83,24 @@ impl Site {
                 self.notice(Severity::Info, Some("RT0404"), "The journal works again; nothing was lost.".to_owned(), now);
             }
         }
+    }
+
+    /// What waited for the journal goes out, unless it is not wanted any more: mains may have come back meanwhile.
+    fn release(&mut self, ready: Vec<(RunId, u64, Effect)>, now: &Now) {
+        for (_, _, effect) in ready {
+            match &effect {
+                Effect::Start { action, attempt, .. } if !self.is_wanted(*action) => {
+                    let reason = "it was no longer wanted when the journal had it; nothing was sent".to_owned();
+                    self.finish(*action, *attempt, Outcome::Dropped(reason), now);
+                }
+                _ => self.out.push(effect),
+            }
+        }
+    }
+
+    fn is_wanted(&self, action: ActionId) -> bool {
+        let plan = self.run.as_ref().and_then(|run| run.plan.as_ref());
+        plan.is_some_and(|plan| plan.actions.contains_key(&action))
     }
 
     pub(crate) fn journal_failed(&mut self, reason: String, now: &Now) {
@@ -103,7 +121,7 @@ impl Site {
             self.log.is_degraded = true;
             self.append(Entry::JournalDegraded { reason: reason.clone() }, now);
             let held = std::mem::take(&mut self.log.held);
-            self.out.extend(held.into_iter().map(|(_, _, effect)| effect));
+            self.release(held, now);
             let text = format!(
                 "The journal does not keep up on battery ({reason}). The run goes on in memory: do not restart the controller."
             );

@@ -115,6 +115,9 @@ impl Room {
             HostRisk::AtRisk { .. } => return Err("on battery".to_owned()),
             HostRisk::Presumed | HostRisk::Unknown => return Err("its power is not known to be good".to_owned()),
         }
+        if snapshot.is_going_down(id) {
+            return Err("it is shutting down".to_owned());
+        }
         if !snapshot.has_settled_mains(host) {
             return Err("its mains is back but not stable yet".to_owned());
         }

@@ -68,6 +68,10 @@ fn opening(snapshot: &Snapshot<'_>, host: &HostId, report: &mut PlanReport) -> O
         report.waiting.push(format!("{host} waits for mains to be stable on all its feeds"));
         return None;
     }
+    if snapshot.is_going_down(host) {
+        report.waiting.push(format!("{host} is still shutting down; then it is woken"));
+        return None;
+    }
     let timing = upses.iter().map(|ups| timing_of(snapshot.topology, ups)).max_by_key(|timing| timing.return_latest)?;
     let is_latest = snapshot.now.since(stable_since) >= timing.return_latest;
     // A VM that was moved here and then stopped here is started here.
@@ -228,6 +232,10 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         let op = Op::MoveVm { vm: id.clone(), from: vm.host.clone(), to: home.host.clone() };
         if snapshot.move_in_flight(id).is_some_and(|(moving, _)| *moving != op) {
             report.waiting.push(format!("{} is still moving; then it goes home to {}", home.name, home.host));
+            continue;
+        }
+        if snapshot.known.get(&op).is_some_and(|known| known.is_failed) {
+            // It stays where it runs, and is named at the end. It must not hold a place in the queue.
             continue;
         }
         let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);

@@ -303,7 +303,7 @@ impl RunState {
 
     fn finish(&mut self, action: ActionId, attempt: u32, outcome: &Outcome) -> Result<(), String> {
         let state = self.open_attempt(action, attempt)?;
-        let op = state.op.clone();
+        let (op, tried_at, is_first) = (state.op.clone(), state.tried_at, attempt == 1);
         let is_done = match outcome {
             Outcome::Done { detail } => {
                 state.phase = ActionPhase::Done;
@@ -323,24 +323,51 @@ impl RunState {
                 false
             }
         };
+        let is_unsent = matches!(outcome, Outcome::Dropped(_)) && is_first;
         if is_done {
-            self.undo_marks(&op);
+            self.undo_marks(&op, tried_at);
+        } else if is_unsent {
+            self.take_back_marks(action, &op);
         }
         Ok(())
     }
 
-    /// What came back needs no bringing back any more.
-    fn undo_marks(&mut self, op: &Op) {
+    /// What came back needs no bringing back any more, unless it was sent away again before its coming back was seen.
+    fn undo_marks(&mut self, op: &Op, tried_at: Option<Mono>) {
+        let is_later = |is_away: &dyn Fn(&Op) -> bool| {
+            self.actions.values().any(|action| action.attempts > 0 && action.tried_at > tried_at && is_away(&action.op))
+        };
         match op {
-            Op::StartVm { vm, .. } => {
+            Op::StartVm { vm, .. } if !is_later(&|away| away.is_stop() && away.vm() == Some(vm)) => {
                 self.stopped.remove(vm);
             }
-            Op::MoveVm { vm, to, .. } if self.homes.get(vm).is_some_and(|home| home.host == *to) => {
+            Op::MoveVm { vm, to, .. }
+                if self.homes.get(vm).is_some_and(|home| home.host == *to)
+                    && !is_later(&|away| matches!(away, Op::MoveVm { vm: moved, from, .. } if moved == vm && from == to)) =>
+            {
                 self.moved.remove(vm);
             }
-            Op::WakeHost { host } => {
+            Op::WakeHost { host } if !is_later(&|away| matches!(away, Op::ShutDownHost { host: down } if down == host)) => {
                 self.hosts_down.remove(host);
                 self.latched.remove(host);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was never sent has stopped nothing.
+    fn take_back_marks(&mut self, action: ActionId, op: &Op) {
+        let others =
+            || self.actions.iter().filter(|(id, state)| **id != action && state.attempts > 0).map(|(_, state)| &state.op);
+        match op {
+            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } if !others().any(|o| o.is_stop() && o.vm() == Some(vm)) => {
+                self.stopped.remove(vm);
+            }
+            Op::MoveVm { vm, .. } if !others().any(|o| matches!(o, Op::MoveVm { vm: moved, .. } if moved == vm)) => {
+                self.moved.remove(vm);
+            }
+            Op::ShutDownHost { host } if !others().any(|o| matches!(o, Op::ShutDownHost { host: down } if down == host)) => {
+                self.hosts_down.remove(host);
             }
             _ => {}
         }

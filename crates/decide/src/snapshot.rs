@@ -149,6 +149,11 @@ impl Snapshot<'_> {
             .iter()
             .find(|(op, known)| known.is_in_flight && matches!(op, Op::MoveVm { vm: v, to, .. } if v == vm && !is_at(to)))
     }
+    /// Whether that host was told to shut down and has not been seen off yet: what runs or comes there goes down with it.
+    #[must_use]
+    pub fn is_going_down(&self, host: &HostId) -> bool {
+        self.known.get(&Op::ShutDownHost { host: host.clone() }).is_some_and(|known| known.is_in_flight)
+    }
     /// The domains that any of these UPSes belong to.
     pub fn domains_of<'a>(&'a self, upses: &'a BTreeSet<UpsId>) -> impl Iterator<Item = &'a DomainId> {
         self.topology.domains.iter().filter(|(_, domain)| !domain.upses.is_disjoint(upses)).map(|(id, _)| id)
