@@ -352,16 +352,20 @@ pub(super) enum HostWord {
 /// What it was good for, sentence by sentence, for somebody who sees this for the first time.
 impl Words {
     pub(super) fn closing(self, summary: &Summary, stayed: &[String]) -> Vec<String> {
-        let time = |secs: u64| Millis::from_secs(secs).to_string();
-        let (outage, duration, left) = (time(summary.outage_s), time(summary.duration_s), time(summary.battery_left_s));
-        let Summary { vms_moved: moved, vms_stopped: stopped, vms_lost: lost, hosts_stopped: hosts, vms_total: total, .. } =
-            summary;
-        let percent = summary.battery_left_percent;
+        let outage = Millis::from_secs(summary.outage_s).to_string();
         let mut lines = vec![say!(
             self,
             "Mains was away for {outage}. Nobody touched anything.",
             "Das Netz war {outage} weg. Niemand hat etwas angefasst."
         )];
+        self.push_deeds(summary, stayed, &mut lines);
+        self.push_balance(summary, &mut lines);
+        lines
+    }
+
+    /// What was done, and what would have been.
+    fn push_deeds(self, summary: &Summary, stayed: &[String], lines: &mut Vec<String>) {
+        let Summary { vms_moved: moved, vms_stopped: stopped, hosts_stopped: hosts, vms_total: total, .. } = summary;
         if *moved > 0 {
             lines.push(say!(
                 self,
@@ -383,7 +387,7 @@ impl Words {
                 "{hosts} Hosts gingen aus, sobald sie leer waren, damit die Batterien länger reichen."
             ));
         }
-        let at_first = time(summary.battery_at_first_s);
+        let at_first = Millis::from_secs(summary.battery_at_first_s).to_string();
         if summary.outage_s > summary.battery_at_first_s {
             lines.push(say!(
                 self,
@@ -406,6 +410,13 @@ impl Words {
                 "Es war vor dem Ende des Abwartens vorbei: alle {total} VMs liefen einfach weiter."
             ));
         }
+    }
+
+    /// What it cost, and what was left.
+    fn push_balance(self, summary: &Summary, lines: &mut Vec<String>) {
+        let time = |secs: u64| Millis::from_secs(secs).to_string();
+        let (duration, left) = (time(summary.duration_s), time(summary.battery_left_s));
+        let (lost, percent) = (summary.vms_lost, summary.battery_left_percent);
         lines.push(match lost {
             0 => say!(
                 self,
@@ -432,7 +443,6 @@ impl Words {
         } else {
             say!(self, "Not everything is back yet.", "Noch ist nicht alles zurück.")
         });
-        lines
     }
     pub(super) fn closing_title(self) -> String {
         say!(self, "What you have seen", "Was Sie gesehen haben")
