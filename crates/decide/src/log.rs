@@ -7,7 +7,7 @@ use crate::input::Effect;
 use crate::run::RunState;
 use crate::site::Site;
 use ridethrough_model::entry::Outcome;
-use ridethrough_model::{ActionId, DomainMode, Entry, Mono, Notice, Now, Record, RunId, Severity};
+use ridethrough_model::{DomainMode, Entry, Mono, Notice, Now, Record, RunId, Severity};
 use std::collections::VecDeque;
 
 /// What is known of the journal.
@@ -85,22 +85,25 @@ impl Site {
         }
     }
 
-    /// What waited for the journal goes out, unless it is not wanted any more: mains may have come back meanwhile.
+    /// What waited for the journal goes out, unless its attempt has ended meanwhile, or mains came back and nobody wants it.
     fn release(&mut self, ready: Vec<(RunId, u64, Effect)>, now: &Now) {
         for (_, _, effect) in ready {
-            match &effect {
-                Effect::Start { action, attempt, .. } if !self.is_wanted(*action) => {
-                    let reason = "it was no longer wanted when the journal had it; nothing was sent".to_owned();
-                    self.finish(*action, *attempt, Outcome::Dropped(reason), now);
-                }
-                _ => self.out.push(effect),
+            let Effect::Start { run, action, attempt, .. } = &effect else {
+                self.out.push(effect);
+                continue;
+            };
+            let open = self.run.as_ref().filter(|open| open.id == *run);
+            let is_open = open
+                .and_then(|open| open.actions.get(action))
+                .is_some_and(|state| state.is_in_flight() && state.attempts == *attempt);
+            let is_wanted = open.and_then(|open| open.plan.as_ref()).is_some_and(|plan| plan.actions.contains_key(action));
+            if is_open && is_wanted {
+                self.out.push(effect);
+            } else if is_open {
+                let reason = "it was no longer wanted when the journal had it; nothing was sent".to_owned();
+                self.finish(*action, *attempt, Outcome::Dropped(reason), now);
             }
         }
-    }
-
-    fn is_wanted(&self, action: ActionId) -> bool {
-        let plan = self.run.as_ref().and_then(|run| run.plan.as_ref());
-        plan.is_some_and(|plan| plan.actions.contains_key(&action))
     }
 
     pub(crate) fn journal_failed(&mut self, reason: String, now: &Now) {
