@@ -3,6 +3,8 @@
 //! Drives `decide::Site` as the real controller does: one request per object at a time, exactly one reply to each, polls that go
 //! faster at risk, a journal that syncs in groups. Has no clock: time is the time of the next event. Begin in [`World::step`].
 
+mod twists;
+
 use crate::dice::Dice;
 use crate::disk::{Disk, DiskState};
 use crate::faults::{Faults, Twist};
@@ -458,61 +460,5 @@ impl World {
         let Some(process) = &self.process else { return };
         let (number, turn) = (process.number, process.host_turns.get(host).copied().unwrap_or(0));
         self.after(Millis(20), Event::LookAtHost { process: number, turn, host: host.clone() });
-    }
-}
-
-impl World {
-    fn twist(&mut self, twist: Twist, moment: &mut Moment) {
-        match twist {
-            Twist::Mains(ups, has_mains) => self.reality.set_mains(&ups, has_mains),
-            Twist::Silence(ups, silence) => {
-                if let Some(ups) = self.reality.upses.get_mut(&ups) {
-                    ups.silence = silence;
-                }
-            }
-            Twist::Forced(ups) => {
-                if let Some(ups) = self.reality.upses.get_mut(&ups) {
-                    ups.is_forced = true;
-                }
-            }
-            Twist::Disk(state) => self.disk.state = state,
-            Twist::Network(host, has_network) => {
-                if let Some(host) = self.reality.hosts.get_mut(&host) {
-                    host.has_network = has_network;
-                }
-            }
-            Twist::Platform(works) => self.faults.is_platform_down = !works,
-            Twist::Hung(vm, is_hung) => self.reality.set_hung(&vm, is_hung),
-            Twist::WallClock(shift_s) => self.wall_shift_s += shift_s,
-            Twist::Command(command) => self.tell(Input::Command(command), moment),
-            Twist::ControllerDies { down_for, reboots } => {
-                self.process = None;
-                self.disk.lose_tail();
-                if reboots {
-                    self.boot += 1;
-                    self.booted_at = self.reality.at + down_for;
-                }
-                self.after(down_for, Event::Revive);
-            }
-            Twist::Heal => self.heal(),
-        }
-    }
-
-    /// Everything works from now on: what is left to see is whether all comes back.
-    fn heal(&mut self) {
-        self.faults = Faults::default();
-        self.estate.moves_fail_percent = 0;
-        self.disk.state = DiskState::Works;
-        let upses: Vec<UpsId> = self.reality.upses.keys().cloned().collect();
-        for id in upses {
-            self.reality.set_mains(&id, true);
-            if let Some(ups) = self.reality.upses.get_mut(&id) {
-                ups.silence = None;
-                ups.states_runtime = true;
-            }
-        }
-        for host in self.reality.hosts.values_mut() {
-            host.has_network = true;
-        }
     }
 }
