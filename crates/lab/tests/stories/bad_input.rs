@@ -52,3 +52,18 @@ pub fn arming(stage: &mut Stage) {
     stage.serve(&[]);
     stage.arm("rack-b");
 }
+
+/// Rule 12: it speaks to the configured peers and to nobody else.
+pub fn rule_12_calls_nobody_else(stage: &mut Stage) {
+    let listed = stage.lab.command("ss", &["-Htunp".to_owned()]).expect("ss runs");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    // The namespace holds the controller, what it starts, and the peers of the lab.
+    let ours: Vec<&str> = text.lines().collect();
+    let address = stage.lab.controller_address();
+    let subnet = address.rsplit_once('.').expect("an IPv4 address").0.to_owned();
+    assert!(ours.iter().any(|line| line.contains(":3493")), "it speaks to upsd:\n{text}");
+    for line in ours {
+        let peer = line.split_whitespace().nth(5).unwrap_or_default();
+        assert!(peer.starts_with(&format!("{subnet}.")) || peer.starts_with("127.0.0.1:"), "nobody configured {peer}:\n{line}");
+    }
+}
