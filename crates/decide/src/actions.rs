@@ -134,7 +134,7 @@ impl Site {
 
     fn startable(&self, now: &Now) -> Vec<Action> {
         let Some(run) = &self.run else { return Vec::new() };
-        let Some(plan) = run.plan.as_ref().filter(|_| self.awaiting.is_empty() && !self.is_cut_off()) else { return Vec::new() };
+        let Some(plan) = run.plan.as_ref().filter(|_| !self.is_awaiting() && !self.is_cut_off()) else { return Vec::new() };
         let gates = Gates::new(self, run, plan, now.mono);
         let is_due = |action: &&Action| {
             let Some(state) = run.actions.get(&action.id) else { return false };

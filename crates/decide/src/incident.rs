@@ -130,7 +130,7 @@ impl Site {
     fn reason_to_act(&self, id: &DomainId, now: Mono) -> Option<String> {
         let domain = self.config.topology.domains.get(id)?;
         let state = self.domains.get(id)?;
-        if !self.awaiting.is_empty() || self.is_cut_off() {
+        if self.is_awaiting() || self.is_cut_off() {
             return None;
         }
         let on_battery: Vec<&UpsId> =
@@ -162,7 +162,7 @@ impl Site {
     /// Makes a plan from the facts; brings it into force if it says something new; ends the run if nothing is left to do.
     pub(crate) fn replan(&mut self, now: &Now) {
         let Some(run) = &self.run else { return };
-        if !self.awaiting.is_empty() {
+        if self.is_awaiting() {
             return;
         }
         if self.is_cut_off() {

@@ -10,7 +10,7 @@ use crate::plan::{Need, Step};
 use crate::plan_outage::FORCE_LEAD;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::entry::Home;
-use ridethrough_model::{Finding, HostId, Millis, Mono, Op, PlanReport, UpsId, VmId};
+use ridethrough_model::{Finding, HostId, Millis, Op, PlanReport, UpsId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every start before this one: more than any tier's rank.
@@ -306,13 +306,15 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
     missing
 }
 
-/// Whether mains has been stable for so long that nothing is waited for any more.
+/// Whether mains has been stable for so long that nothing is waited for any more, on the slowest domain's terms.
 pub(crate) fn is_past_latest(snapshot: &Snapshot<'_>) -> bool {
-    let past = |since: Mono, latest: Millis| snapshot.now.since(since) >= latest;
-    snapshot.wants.iter().all(|(domain, want)| match want {
-        Want::Return { stable_since } => {
-            snapshot.topology.domains.get(domain).is_some_and(|domain| past(*stable_since, domain.timing.return_latest))
-        }
-        Want::Nothing | Want::Save { .. } => false,
-    })
+    let mut stable_since = None;
+    let mut latest = Millis::ZERO;
+    for (domain, want) in &snapshot.wants {
+        let Want::Return { stable_since: since } = want else { return false };
+        let timing = snapshot.topology.domains.get(domain).map(|domain| domain.timing.return_latest);
+        stable_since = stable_since.max(Some(*since));
+        latest = latest.max(timing.unwrap_or_default());
+    }
+    stable_since.is_none_or(|since| snapshot.now.since(since) >= latest)
 }

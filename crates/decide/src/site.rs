@@ -74,6 +74,9 @@ pub struct Site {
     pub(crate) log: Log,
     /// UPSes that must be heard, or be silent for long enough, before a run found in the journal goes on.
     pub(crate) awaiting: BTreeSet<UpsId>,
+    /// Platforms not read yet since the start, and until when they are waited for: what runs where is not guessed.
+    unread: BTreeSet<PlatformId>,
+    unread_until: Mono,
     pub(crate) standing: BTreeMap<DomainId, StandingPlan>,
     pub(crate) is_standing_due: bool,
     pub(crate) is_plan_due: bool,
@@ -88,6 +91,8 @@ impl Site {
     pub fn new(config: SiteConfig, epoch: u64, now: &Now) -> Self {
         let sources = config.topology.upses.keys().map(|id| (id.clone(), SourceState::new(now.mono))).collect();
         let domains = config.topology.domains.keys().map(|id| (id.clone(), DomainState::default())).collect();
+        let unread = config.topology.hosts.values().filter_map(|host| host.platform.clone()).collect();
+        let unread_until = now.mono + config.policy.silence;
         Self {
             config,
             epoch,
@@ -107,6 +112,8 @@ impl Site {
             incident: 0,
             log: Log::default(),
             awaiting: BTreeSet::new(),
+            unread,
+            unread_until,
             standing: BTreeMap::new(),
             is_standing_due: true,
             is_plan_due: false,
@@ -228,7 +235,24 @@ impl Site {
             }
             self.take_edges(edges, now);
         }
+        if !self.unread.is_empty() && now.mono >= self.unread_until {
+            self.unread.clear();
+            self.want_plan("a platform has not been read in time since the start");
+        }
         self.end_maintenance(now);
+    }
+
+    /// Whether too little is known yet to do anything: after a start every platform is read first, after a restart in the middle of
+    /// a run every UPS is heard too, or has been silent for long enough.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        !self.awaiting.is_empty() || !self.unread.is_empty()
+    }
+
+    /// One platform less to wait for after a start, however its first read ended.
+    fn stop_unread(&mut self, platform: &PlatformId) {
+        if self.unread.remove(platform) && self.unread.is_empty() {
+            self.want_plan("every platform has been read since the start");
+        }
     }
 
     /// One UPS less to wait for after a restart. With the last one the plan of before is replaced by one from what is true now.
@@ -240,6 +264,7 @@ impl Site {
 
     fn take_inventory(&mut self, inventory: Inventory, now: &Now) {
         let platform = inventory.platform.clone();
+        self.stop_unread(&platform);
         let on_battery = self.is_on_battery();
         let observed_at = inventory.observed_at;
         let losses = self.losses.entry(platform.clone()).or_default();
@@ -289,6 +314,7 @@ impl Site {
     }
 
     fn lose_platform(&mut self, platform: PlatformId, failure: Failure) {
+        self.stop_unread(&platform);
         if let Some(inventory) = self.inventories.get_mut(&platform) {
             for host in inventory.hosts.values_mut() {
                 host.connected = false;
