@@ -5,8 +5,11 @@ mod upsd;
 use ridethrough_devices::nut::{Config, Nut};
 use ridethrough_driver::{Cx, Device, FailureKind, Secret};
 use ridethrough_model::{Millis, Milliwatts, Mono, Ppm, Reading, Silence, SilenceKind, StatusToken, UpsId};
+use std::future::{Future, poll_fn};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use upsd::{PASSWORD, Upsd, gate};
 
@@ -153,6 +156,62 @@ async fn an_upsd_that_ends_is_unreachable_and_is_found_again_and_logged_in_to() 
     assert!(gone.message.contains("alpha@127.0.0.1"), "{}", gone.message);
     upsd.restart();
     until(&nut, Result::is_ok).await.expect("it is back");
+}
+
+/// Begins to look and gives up at once, in the middle of the request.
+async fn glance(nut: &Nut) {
+    let cx = Cx::within(LIMIT, Mono(7));
+    let mut look = pin!(nut.read(&cx));
+    let is_ready = poll_fn(|task| Poll::Ready(look.as_mut().poll(task).is_ready())).await;
+    assert!(!is_ready, "it was to be given up half-way");
+}
+
+#[tokio::test]
+async fn another_master_is_seen_also_after_we_lost_our_own_login() {
+    if !gate("nut: another master") {
+        return;
+    }
+    let upsd = Upsd::start();
+    let nut = Nut::new(with_login(upsd.port, PASSWORD));
+    until(&nut, Result::is_ok).await.expect("a reading");
+    let other = Nut::new(with_login(upsd.port, PASSWORD));
+    until(&other, Result::is_ok).await.expect("a reading");
+    assert_eq!(upsd.followers(), 2);
+    let others = async || nut.clients(&Cx::within(LIMIT, Mono(0))).await.expect("a list").len();
+    assert_eq!(others().await, 1, "ours is not counted");
+    glance(&nut).await;
+    let deadline = Instant::now() + LIMIT;
+    while upsd.followers() != 1 {
+        assert!(Instant::now() < deadline, "the connection of a call given up is closed");
+    }
+    assert_eq!(others().await, 1, "the one that is left is not ours");
+}
+
+#[tokio::test]
+async fn the_late_answer_to_a_call_given_up_is_not_taken_for_a_newer_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let answer = |status: &str| format!("BEGIN LIST VAR alpha\nVAR alpha ups.status \"{status}\"\nEND LIST VAR alpha\n");
+    let (old, new) = (answer("OL"), answer("OB"));
+    // The first request is answered late: with the second, and before it.
+    let serve = move |mut stream: TcpStream, mut answers: std::vec::IntoIter<String>| {
+        for _ in BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok) {
+            if stream.write_all(answers.next().unwrap_or_else(|| new.clone()).as_bytes()).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        let late = vec![String::new(), old];
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let (serve, answers) = (serve.clone(), if number == 0 { late.clone() } else { Vec::new() });
+            std::thread::spawn(move || serve(stream, answers.into_iter()));
+        }
+    });
+    let nut = Nut::new(config(port));
+    assert_eq!(silence(&nut, Duration::from_millis(200)).await.kind, SilenceKind::Unreachable);
+    let reading = look(&nut, LIMIT).await.expect("a reading");
+    assert_eq!(reading.status.to_string(), "OB", "mains is gone by now");
 }
 
 /// A server that answers every request with the same bytes, then keeps the connection or closes it. It ends with the test.

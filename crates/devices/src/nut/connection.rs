@@ -3,6 +3,8 @@
 use super::wire::{self, Refusal, Row};
 use ridethrough_driver::{Cx, Error, FailureKind, Result, Secret};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -16,11 +18,22 @@ pub(crate) struct Connection {
     /// Our own address, as upsd sees it.
     pub(crate) own_address: String,
     /// upsd counts us among those that follow the UPS.
-    pub(crate) is_logged_in: bool,
+    is_logged_in: bool,
+    /// How many connections are logged in, this one among them.
+    logins: Arc<AtomicUsize>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // However it ended: upsd forgets a login with its connection.
+        if self.is_logged_in {
+            self.logins.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Connection {
-    pub(crate) async fn open(host: &str, port: u16, cx: &Cx) -> Result<Self> {
+    pub(crate) async fn open(host: &str, port: u16, logins: Arc<AtomicUsize>, cx: &Cx) -> Result<Self> {
         let connect = async {
             let dial = TcpStream::connect((host, port)).await;
             dial.map_err(|cause| {
@@ -29,7 +42,7 @@ impl Connection {
         };
         let stream = cx.bound("connect to upsd", connect).await.map_err(|error| error.with("upsd", format!("{host}:{port}")))?;
         let own_address = stream.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address, is_logged_in: false })
+        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address, is_logged_in: false, logins })
     }
 
     async fn send(&mut self, words: &[&str]) -> Result<()> {
@@ -109,6 +122,7 @@ impl Connection {
             }
         }
         self.is_logged_in = true;
+        self.logins.fetch_add(1, Ordering::Relaxed);
         Ok(Ok(()))
     }
 

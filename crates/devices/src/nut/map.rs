@@ -21,7 +21,7 @@ pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -
         realpower: var("ups.realpower").and_then(watts),
         // A UPS of no watts is one that does not know.
         realpower_nominal: var("ups.realpower.nominal").and_then(watts).filter(|power| power.0 > 0),
-        runtime_low: var("battery.runtime.low").and_then(thousandths).map(Millis),
+        runtime_low: var("battery.runtime.low").and_then(|text| runtime(text, false)),
         status,
     }
 }
@@ -94,6 +94,7 @@ mod tests {
             Some(Millis::ZERO),
             "on battery zero is the end"
         );
+        assert_eq!(read(&[("battery.runtime.low", "65535")]).runtime_low, None);
         assert_eq!(read(&[("battery.charge", "255")]).charge, None);
         assert_eq!(read(&[("ups.realpower.nominal", "0")]).realpower_nominal, None);
         assert_eq!(read(&[("ups.realpower", "0")]).realpower, Some(Milliwatts(0)), "no load is a load");

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use connection::{Answer, Connection};
 use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
 use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wire::Refusal;
@@ -37,8 +38,8 @@ pub struct Nut {
     config: Config,
     /// Taken out while it is used: a call given up in the middle leaves nothing that could be mistaken for an answer.
     connection: Mutex<Option<Connection>>,
-    /// Whether upsd counts us, also while the connection is in use.
-    is_logged_in: AtomicBool,
+    /// How often upsd counts us, also while the connection is in use.
+    logins: Arc<AtomicUsize>,
 }
 
 /// Half of the time that is left.
@@ -51,7 +52,7 @@ impl Nut {
     /// A UPS that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connection: Mutex::new(None), is_logged_in: AtomicBool::new(false) }
+        Self { config, connection: Mutex::new(None), logins: Arc::default() }
     }
 
     /// A new connection, logged in if we have a login and upsd takes it. Without, it is good for reading all the same: `verify` is
@@ -64,12 +65,11 @@ impl Nut {
             // It broke on the way: what comes over it now could be the answer to something else.
             connection = self.dial(cx).await?;
         }
-        self.is_logged_in.store(connection.is_logged_in, Ordering::Relaxed);
         Ok(connection)
     }
 
     async fn dial(&self, cx: &Cx) -> Result<Connection> {
-        Connection::open(&self.config.host, self.config.port, cx).await
+        Connection::open(&self.config.host, self.config.port, self.logins.clone(), cx).await
     }
 
     /// Every variable: over the connection at hand, or over a new one if that was closed meanwhile (upsd does so after 60 s).
@@ -81,7 +81,6 @@ impl Nut {
         {
             return Ok((answer, connection));
         }
-        self.is_logged_in.store(false, Ordering::Relaxed);
         let mut connection = self.connect(cx).await?;
         let answer = cx.bound("read the UPS", connection.vars(&self.config.ups)).await?;
         Ok((answer, connection))
@@ -148,11 +147,11 @@ impl Device for Nut {
             Error::new(kind, "list the clients", refusal.code).no_effect().with("ups", self.place())
         })?;
         let mut addresses: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next()).collect();
-        // Our own login is one of them, if we are logged in.
-        if self.is_logged_in.load(Ordering::Relaxed)
-            && let Some(ours) = addresses.iter().position(|address| *address == own)
-        {
-            addresses.remove(ours);
+        // Our own logins are among them.
+        for _ in 0..self.logins.load(Ordering::Relaxed) {
+            if let Some(ours) = addresses.iter().position(|address| *address == own) {
+                addresses.remove(ours);
+            }
         }
         Ok(addresses.into_iter().map(|address| Client { address }).collect())
     }
