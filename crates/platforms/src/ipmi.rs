@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use ridethrough_driver::{Cx, Error, FailureKind, HostPower, HostPowerCapability, Result, Secret};
 use ridethrough_model::HostPowerState;
+use std::io;
 use std::process::{Output, Stdio};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 /// How a BMC is reached.
@@ -23,6 +25,9 @@ pub struct Config {
 
 /// The longest password of IPMI 2.0, in bytes.
 const PASSWORD_MAX: usize = 20;
+
+/// How much of what ipmitool writes is read, in bytes of each stream.
+const SAID_MAX: u64 = 64 * 1024;
 
 /// One BMC.
 #[derive(Debug)]
@@ -51,10 +56,9 @@ impl Ipmi {
             .args(["-U", &self.config.user, "-E", "chassis", "power", what])
             // Not on the command line, where every process could read it.
             .env("IPMI_PASSWORD", self.config.password.reveal())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .stdin(Stdio::null());
         let run = async {
-            command.output().await.map_err(|cause| {
+            bounded(command).await.map_err(|cause| {
                 let missing = cause.kind() == std::io::ErrorKind::NotFound;
                 let kind = if missing { FailureKind::Config } else { FailureKind::Unreachable };
                 let message = if missing {
@@ -79,6 +83,22 @@ impl Ipmi {
     fn about(&self, error: Error) -> Error {
         error.with("bmc", format!("{}:{}", self.config.address, self.config.port)).with("user", &self.config.user)
     }
+}
+
+/// Runs it to its end, or until it has said too much. It dies with this future.
+async fn bounded(mut command: Command) -> io::Result<Output> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let (stdout, stderr) = tokio::try_join!(beginning(child.stdout.take()), beginning(child.stderr.take()))?;
+    Ok(Output { status: child.wait().await?, stdout, stderr })
+}
+
+/// What fits. Then the pipe is closed, which ends a writer that never would.
+async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut said = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(SAID_MAX).read_to_end(&mut said).await?;
+    }
+    Ok(said)
 }
 
 /// What a person must mend, in ipmitool's words and ours; `None` where it failed for another reason, or did not.
@@ -149,6 +169,18 @@ impl HostPower for Ipmi {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_never_stops_talking_is_stopped() {
+        for stream in ["", ">&2"] {
+            let mut endless = Command::new("sh");
+            endless.arg("-c").arg(format!("exec yes 'Chassis Power is on' {stream}"));
+            let ended = tokio::time::timeout(std::time::Duration::from_secs(20), bounded(endless)).await;
+            let output = ended.expect("it ends").expect("sh runs");
+            assert!(!output.status.success(), "cut off is no answer");
+            assert_eq!((output.stdout.len() + output.stderr.len()) as u64, SAID_MAX);
+        }
+    }
 
     #[test]
     fn only_a_plain_word_is_a_state() {
