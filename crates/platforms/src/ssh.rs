@@ -10,7 +10,7 @@ use master::{Ended, Master, NotConnected};
 use ridethrough_driver::{Cx, Error, FailureKind, HostPower, HostPowerCapability, Result};
 use ridethrough_model::HostPowerState;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -99,6 +99,8 @@ impl Ssh {
         let mut options: Vec<OsString> = Vec::new();
         let mut set = |option: String| options.extend(["-o".into(), option.into()]);
         set("BatchMode=yes".into());
+        // Why it failed or ended is read from what it logs; below this level it does not tell that it was killed.
+        set("LogLevel=VERBOSE".into());
         set("StrictHostKeyChecking=yes".into());
         set("UpdateHostKeys=no".into());
         set("RemoteCommand=none".into());
@@ -106,11 +108,13 @@ impl Ssh {
         set("ServerAliveInterval=5".into());
         set("ServerAliveCountMax=2".into());
         if let Some(known) = &self.config.known_hosts {
-            set(format!("UserKnownHostsFile=\"{}\"", known.display()));
+            set(format!("UserKnownHostsFile=\"{}\"", literal(known)));
             set("GlobalKnownHostsFile=/dev/null".into());
         }
         if let Some(key) = &self.config.key {
-            options.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.clone().into()]);
+            set("IdentitiesOnly=yes".into());
+            // Not `-i`: that looks for the file before it replaces `%%`.
+            set(format!("IdentityFile=\"{}\"", literal(key)));
         }
         options
             .extend(["-l", &self.config.user, "-p", &self.config.port.to_string(), "--", &self.config.address].map(Into::into));
@@ -153,9 +157,15 @@ impl Ssh {
         let error = |kind, message| Err(Error::new(kind, "shut down over ssh", message));
         match ended.code {
             Some(0) => Ok(()),
+            Some(SSH_FAILED) if ended.is_unsent() => {
+                error(FailureKind::Unreachable, "the connection broke before the command began".to_owned())
+            }
             Some(SSH_FAILED) | None => match tokio::time::timeout(CLOSING_MAX, master.closed()).await {
-                Ok(log) if log.contains("not responding") => {
+                Ok(closed) if closed.log.contains("not responding") => {
                     error(FailureKind::Unreachable, "the host fell silent during the command".to_owned())
+                }
+                Ok(closed) if closed.is_killed() => {
+                    error(FailureKind::Unreachable, "our own ssh was killed during the command".to_owned())
                 }
                 Ok(_) => Ok(()),
                 Err(_) => error(FailureKind::Refused, format!("`{command}` was killed: {}", shown(&ended.said))),
@@ -209,6 +219,11 @@ fn no_ssh(operation: &'static str, cause: std::io::Error) -> Error {
         "the program `ssh` could not be run"
     };
     Error::new(FailureKind::Config, operation, message).caused_by(cause)
+}
+
+/// A path as ssh takes it, which replaces `%h` and the like.
+fn literal(path: &Path) -> String {
+    path.display().to_string().replace('%', "%%")
 }
 
 /// Words from outside, on one short line.

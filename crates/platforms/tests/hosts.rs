@@ -2,7 +2,7 @@
 
 mod peers;
 
-use peers::{Bmc, Sshd, gate, until};
+use peers::{Bmc, Sshd, gate, processes, until};
 use ridethrough_driver::{Cx, FailureKind, HostPower, TookEffect};
 use ridethrough_model::{HostPowerState, Mono};
 use ridethrough_platforms::ipmi::Ipmi;
@@ -43,6 +43,26 @@ async fn a_host_that_closes_the_connection_while_going_down_has_accepted() {
     let ssh = Ssh::new(sshd.config(&format!("echo down >> {}; kill -9 $PPID", down.display())));
     ssh.shut_down(&cx()).await.expect("accepted");
     assert_eq!(fs::read_to_string(&down).expect("the command ran"), "down\n");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_on_our_side_is_not_taken_for_the_host_going_down() {
+    if !gate("ssh: ends on our side", &peers::SSHD) {
+        return;
+    }
+    let sshd = Sshd::start();
+    for signal in ["KILL", "TERM"] {
+        let begun = sshd.file(signal);
+        let ssh = Ssh::new(sshd.config(&format!("echo x > {0}; while [ -e {0} ]; do sleep 1; done", begun.display())));
+        let cx = cx();
+        let cut = async {
+            assert!(until(Duration::from_secs(10), || begun.exists()).await, "the command runs");
+            sshd.signal_clients(signal);
+        };
+        let (ended, ()) = tokio::join!(ssh.shut_down(&cx), cut);
+        let error = ended.expect_err("nobody knows what became of it");
+        assert_eq!((error.kind(), error.took_effect()), (FailureKind::Unreachable, TookEffect::Possible), "{signal}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -91,6 +111,21 @@ async fn unknown_and_changed_host_keys_and_unknown_accounts_are_refused_with_a_r
     assert!(error.to_string().contains("authorized_keys"), "{error}");
     config.key = Some(sshd.file("no-such-key"));
     assert_eq!(Ssh::new(config).observe(&cx()).await.expect_err("no key").kind(), FailureKind::Config);
+}
+
+#[tokio::test]
+async fn names_of_files_may_hold_what_ssh_would_replace() {
+    if !gate("ssh: odd names", &peers::SSHD) {
+        return;
+    }
+    let sshd = Sshd::start();
+    let mut config = sshd.config("true");
+    for (place, name) in [(&mut config.known_hosts, "50% known %h"), (&mut config.key, "100% key %d")] {
+        let odd = sshd.file(name);
+        fs::copy(place.as_ref().expect("a file"), &odd).expect("copied");
+        *place = Some(odd);
+    }
+    assert_eq!(Ssh::new(config).observe(&cx()).await.expect("observed"), HostPowerState::On);
 }
 
 #[tokio::test]
@@ -204,4 +239,29 @@ async fn a_bmc_that_does_not_answer_is_unknown_in_time_never_off() {
     assert_eq!(ipmi.observe(&brief()).await.expect("no error"), HostPowerState::Unknown);
     assert_eq!(ipmi.wake(&brief()).await.expect_err("nobody there").kind(), FailureKind::Unreachable);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn no_ipmitool_outlives_a_call_given_up() {
+    if !gate("ipmi: the child", &peers::IPMI) {
+        return;
+    }
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut config = Bmc::start().config("admin", "secret", 3);
+    config.port = silent.local_addr().expect("an address").port();
+    let mark = config.port.to_string();
+    let calls = || processes().iter().filter(|(_, line)| line.contains("ipmitool") && line.contains(&mark)).count();
+    let ipmi = Ipmi::new(config);
+    silent.set_nonblocking(true).expect("set");
+    {
+        let cx = cx();
+        let is_asked = async { until(Duration::from_secs(10), || silent.recv(&mut [0; 64]).is_ok()).await };
+        tokio::select! {
+            biased;
+            is_asked = is_asked => assert!(is_asked, "ipmitool asks"),
+            ended = ipmi.observe(&cx) => panic!("it ended too early: {ended:?}"),
+        }
+    }
+    // By itself it would wait for the BMC for six seconds.
+    assert!(until(Duration::from_secs(3), || calls() == 0).await, "ipmitool runs on");
 }

@@ -40,6 +40,15 @@ pub(crate) async fn until(limit: Duration, mut holds: impl FnMut() -> bool) -> b
     holds()
 }
 
+/// The ids and command lines of all processes, as everybody on the machine can read them.
+pub(crate) fn processes() -> Vec<(String, String)> {
+    let read = |entry: fs::DirEntry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        Some((entry.file_name().to_string_lossy().into_owned(), String::from_utf8_lossy(&line).replace('\0', " ")))
+    };
+    fs::read_dir("/proc").expect("a /proc").flatten().filter_map(read).collect()
+}
+
 /// A child that ends with its test.
 #[derive(Debug)]
 struct Peer(Child);
@@ -136,12 +145,19 @@ impl Sshd {
 
     /// How many `ssh` run that know of this host.
     pub(crate) fn clients(&self) -> usize {
+        self.own_clients().len()
+    }
+
+    /// Ends those, on our side of the connection.
+    pub(crate) fn signal_clients(&self, signal: &str) {
+        for id in self.own_clients() {
+            run("kill", &["-s", signal, &id]);
+        }
+    }
+
+    fn own_clients(&self) -> Vec<String> {
         let mark = self.file("known_hosts").to_string_lossy().into_owned();
-        let processes = fs::read_dir("/proc").expect("a /proc");
-        processes
-            .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok())
-            .filter(|line| String::from_utf8_lossy(line).contains(&mark))
-            .count()
+        processes().into_iter().filter(|(_, line)| line.contains(&mark)).map(|(id, _)| id).collect()
     }
 }
 
