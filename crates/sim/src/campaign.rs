@@ -53,7 +53,7 @@ pub fn campaign(seeds: Range<u64>) -> Vec<Outcome> {
 /// Plays one seed again and tells its trace, one line per event, and what was broken at its end.
 #[must_use]
 pub fn replay(seed: u64) -> String {
-    let mut text = String::new();
+    let mut text = site_text(&draw(seed));
     let outcome = run(seed, &mut |line| {
         text.push_str(line);
         text.push('\n');
@@ -63,6 +63,24 @@ pub fn replay(seed: u64) -> String {
         "{text}seed {seed}: {}\n{broken}\nagain: cargo run -p ridethrough-sim --example seeds -- {seed} trace\n",
         outcome.about
     )
+}
+
+fn site_text(drawn: &Drawn) -> String {
+    let mut text = String::new();
+    let topology = &drawn.setup.config.topology;
+    for (id, domain) in &topology.domains {
+        text.push_str(&format!("domain {id}: {:?} {:?}\n", domain.upses, domain.timing));
+    }
+    for (id, host) in &topology.hosts {
+        let feeds: Vec<&str> = host.feeds.iter().map(|feed| feed.ups.as_str()).collect();
+        let can = [(host.can_shut_down, "stop"), (host.can_wake, "wake"), (host.can_prove_off, "prove")];
+        let can: Vec<&str> = can.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect();
+        let vms = drawn.setup.reality.vms.values().filter(|vm| vm.known.host == *id);
+        let vms: Vec<String> = vms.map(|vm| format!("{} {:?}", vm.known.name, vm.known.tags)).collect();
+        let (feeds, can, vms) = (feeds.join("+"), can.join(" "), vms.join(", "));
+        text.push_str(&format!("host {id}: {} of {feeds}; can {can}; {vms}\n", host.feeds_min));
+    }
+    text
 }
 
 /// After everything is mended a run must end within this, beside its own numbers.
@@ -184,7 +202,7 @@ impl Before {
         if seen.run.is_some() && !seen.ends.iter().any(|(run, _)| Some(*run) == seen.run) {
             return broken("every-run-ends", format!("run {:?} is still open", seen.run));
         }
-        if !is_calm && seen.ends.iter().any(|(_, end)| matches!(end, RunEnd::ReturnedIncomplete(_))) {
+        if seen.has_forgotten || !is_calm && seen.ends.iter().any(|(_, end)| matches!(end, RunEnd::ReturnedIncomplete(_))) {
             return None;
         }
         let incomplete = seen.ends.iter().find_map(|(run, end)| match end {
@@ -220,4 +238,54 @@ impl Before {
 
 fn fingerprint(so_far: u64, line: &str) -> u64 {
     line.bytes().fold(so_far ^ 0xcbf2_9ce4_8422_2325, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seeds of `make nightly`, or those of every run.
+    fn seeds() -> u64 {
+        let told = std::env::var("RIDETHROUGH_SEEDS").ok();
+        told.map_or(300, |text| text.parse().expect("RIDETHROUGH_SEEDS is a number"))
+    }
+
+    #[test]
+    fn every_promise_holds_in_every_seed() {
+        let lanes = std::thread::available_parallelism().map_or(1, |count| count.get() as u64).min(8);
+        let last = seeds();
+        let lane = |first: u64| {
+            let mine = (first..=last).step_by(usize::try_from(lanes).unwrap_or(1));
+            mine.flat_map(|seed| campaign(seed..seed + 1)).filter(|outcome| outcome.broken.is_some()).collect::<Vec<_>>()
+        };
+        let broken: Vec<Outcome> = std::thread::scope(|scope| {
+            let lanes: Vec<_> = (1..=lanes).map(|first| scope.spawn(move || lane(first))).collect();
+            lanes.into_iter().flat_map(|lane| lane.join().expect("a seed that panics is a bug of its own")).collect()
+        });
+        if let Some(first) = broken.iter().min_by_key(|outcome| outcome.seed) {
+            let all: Vec<u64> = broken.iter().map(|outcome| outcome.seed).collect();
+            panic!("{}\n{} of {last} seeds: {all:?}", replay(first.seed), all.len());
+        }
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_day() {
+        let twice = |seed| (campaign(seed..seed + 1), campaign(seed..seed + 1));
+        for seed in [3, 11, 64, 503] {
+            let (one, other) = twice(seed);
+            assert_eq!(one, other);
+        }
+        assert_ne!(campaign(1..2)[0].print, campaign(2..3)[0].print);
+    }
+
+    #[test]
+    fn the_seeds_are_worth_playing() {
+        let outcomes = campaign(1..80);
+        let count = |is_so: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is_so(outcome)).count();
+        assert!(count(&|outcome| outcome.started > 0) > 40, "outages that make it act");
+        assert!(count(&|outcome| outcome.started == 0 && outcome.runs > 0) > 5, "outages that are ridden through");
+        assert!(count(&|outcome| outcome.lost > 0) > 0, "days on which something cannot be saved");
+        assert!(count(&|outcome| outcome.about.starts_with("calm")) > 15, "days on which everything must be");
+        assert!(count(&|outcome| outcome.about.contains("crash")) > 5, "crashes");
+    }
 }

@@ -55,7 +55,7 @@ pub fn draw(seed: u64) -> Drawn {
     let loads = upses.iter().filter(|_| dice.percent(40)).map(|ups| (vec![ups.clone()], Milliwatts(40_000))).collect();
     let mut reality = Reality::new(topology.clone(), BTreeMap::new(), real_hosts, vms, loads);
     batteries(&mut dice, &upses, is_calm, &mut reality);
-    let estate = estate(&mut dice, &topology, &policy, is_calm);
+    let estate = estate(&mut dice, &reality, &policy, is_calm);
     let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
     let config = SiteConfig { topology, policy };
     let (script, heals_at, story) = script::draw(&mut dice, &config, &reality, is_calm);
@@ -219,7 +219,7 @@ fn batteries(dice: &mut Dice, upses: &[UpsId], is_calm: bool, reality: &mut Real
     }
 }
 
-fn estate(dice: &mut Dice, topology: &Topology, policy: &Policy, is_calm: bool) -> Estate {
+fn estate(dice: &mut Dice, reality: &Reality, policy: &Policy, is_calm: bool) -> Estate {
     let lane = policy.move_bandwidth.scaled(1, u64::from(policy.moves_per_host.max(1)));
     let info = |id: &HostId, gib: u64| HostInfo {
         id: id.clone(),
@@ -229,7 +229,11 @@ fn estate(dice: &mut Dice, topology: &Topology, policy: &Policy, is_calm: bool) 
         offers: None,
         smbios_uuid: None,
     };
-    let hosts = topology.hosts.keys().map(|id| (id.clone(), info(id, *dice.pick(&[64, 128, 256])))).collect();
+    let needed = |id: &HostId| {
+        let own = reality.vms.values().filter(|vm| vm.known.host == *id);
+        (own.map(|vm| vm.known.memory).sum::<Bytes>().0 >> 30) + 1
+    };
+    let hosts = reality.hosts.keys().map(|id| (id.clone(), info(id, needed(id).max(*dice.pick(&[32, 64, 128, 256]))))).collect();
     let speed = if is_calm { dice.between(100, 150) } else { dice.between(40, 150) };
     Estate {
         platform: PlatformId::new("sim"),

@@ -81,13 +81,17 @@ impl Scene<'_> {
     /// The domains of the host's UPSes that were last heard on battery; all of its domains if none was.
     fn domains_at_risk(&self, host: &HostId) -> Vec<(&DomainId, &Timing)> {
         let feeds = Seen::feeds(self.world, host);
-        let on_battery: Vec<&UpsId> = feeds.into_iter().filter(|ups| self.heard(ups).is_some_and(Heard::says_battery)).collect();
+        let on_battery: Vec<&UpsId> = feeds.into_iter().filter(|ups| self.was_lost(ups)).collect();
         let of = |domain: &DomainId| self.world.config().topology.domains.get(domain).map(|d| &d.upses);
         let mut domains = self.domains_of(host);
         if !on_battery.is_empty() {
             domains.retain(|(id, _)| of(id).is_some_and(|upses| on_battery.iter().any(|ups| upses.contains(*ups))));
         }
         domains
+    }
+    /// Last heard on battery, or known so from before a restart.
+    fn was_lost(&self, ups: &UpsId) -> bool {
+        self.heard(ups).map_or_else(|| self.seen.lost_at.contains_key(ups), Heard::says_battery)
     }
     fn is_emergency(&self, ups: &UpsId) -> bool {
         let is_reliable = self.world.config().topology.upses.get(ups).is_some_and(|ups| ups.low_battery_reliable);
@@ -99,11 +103,14 @@ impl Scene<'_> {
         let reading = heard.reading.as_ref().filter(|_| heard.says_battery())?;
         let timing =
             self.world.config().topology.domains.values().find(|domain| domain.upses.contains(ups)).map(|d| &d.timing)?;
-        let assumed = heard.mains_at.unwrap_or(self.seen.lives_since) + timing.runtime_assumed;
+        let lost_at = self.seen.lost_at.get(ups).copied();
+        let assumed = heard.mains_at.or(lost_at).unwrap_or(self.seen.lives_since) + timing.runtime_assumed;
         let stated = reading.runtime.map_or(assumed, |runtime| reading.observed_at + runtime);
         let forced = heard.forced_since.map(|since| since + timing.runtime_assumed);
         let empty = forced.map_or(stated, |forced| stated.min(forced));
-        let lasts = empty.since(heard.battery_since.unwrap_or(reading.observed_at));
+        let heard_since = heard.battery_since.unwrap_or(reading.observed_at);
+        let since = self.seen.lost_at.get(ups).map_or(heard_since, |lost_at| heard_since.min(*lost_at));
+        let lasts = empty.since(since);
         Some(empty - lasts.scaled(u64::from(timing.margin.0), 1_000_000))
     }
     /// When the host's power ends at the earliest: with its first feed.
@@ -172,8 +179,10 @@ fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
             return observing.map(|(domain, _)| format!("domain {domain} only observes"));
         }
         let is_put_back = matches!(op, Op::SetAutostart { enabled: true, .. });
-        let host = if let Op::MoveVm { to, .. } = op { to } else { op.host() };
-        let all_observe = scene.domains_of(host).iter().all(is_observing);
+        let host = if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } = op { to } else { op.host() };
+        let is_abort = matches!(op, Op::AbortMove { .. });
+        let all_observe = scene.domains_of(host).iter().all(is_observing)
+            && (!is_abort || scene.domains_of(op.host()).iter().all(is_observing));
         (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
     })
 }
@@ -252,7 +261,7 @@ fn holds_up(scene: &Scene<'_>, upses: &[&UpsId], rank: usize, other: &crate::rea
     let in_maintenance =
         Seen::feeds(scene.world, &other.known.host).into_iter().any(|ups| scene.seen.maintenance.contains_key(ups));
     let begun = scene.seen.stop_begun.get(&other.known.id);
-    let has_used_budget = begun.is_some_and(|begun| scene.now().since(*begun) + SLACK >= tier.stop_budget);
+    let has_used_budget = begun.is_some_and(|begun| scene.moment.at - *begun + SLACK >= tier.stop_budget);
     shares && good < needed && is_saved && !in_maintenance && !has_used_budget && !scene.seen.stop_ended.contains(&other.known.id)
 }
 
@@ -287,6 +296,9 @@ fn nothing_stops_on_mains(scene: &Scene<'_>) -> Option<String> {
 fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::PowerOffVm { vm, host } = op else { return None };
+        if scene.seen.has_rebooted {
+            return None;
+        }
         let policy = &scene.world.config().policy;
         let known = scene.world.reality.vms.get(vm)?;
         if policy.tier(policy.rank_of(&known.known)).force_off == ForceOff::Never {
@@ -374,15 +386,20 @@ fn records_have_no_gaps(scene: &Scene<'_>) -> Option<String> {
 
 /// Who says that everything is back is right.
 fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
-    if !scene.seen.ends_now.contains(&RunEnd::Returned) {
+    if scene.seen.has_forgotten || !scene.seen.ends_now.contains(&RunEnd::Returned) {
         return None;
     }
     let touched =
         |vm: &VmId| scene.seen.intents.iter().any(|((run, _, _), i)| Some(*run) == last_run(scene) && i.op.vm() == Some(vm));
     let is_armed = |host: &HostId| scene.domains_of(host).iter().all(|(domain, _)| scene.seen.armed.contains(*domain));
+    // Who was cut off behind a silent UPS was never known to be in trouble.
+    let was_known = |host: &HostId| {
+        let unharmed = Seen::feeds(scene.world, host).into_iter().filter(|ups| !scene.seen.lost_in_run.contains(*ups)).count();
+        unharmed < scene.good_feeds(host).1
+    };
     let lost = |vm: &VmId, home: &Home| {
         let losses = &scene.world.reality.losses;
-        losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host)
+        losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host) && was_known(&home.host)
     };
     scene.seen.homes.iter().find_map(|(id, home)| {
         let vm = scene.world.reality.vms.get(id)?;

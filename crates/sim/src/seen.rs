@@ -2,6 +2,7 @@
 //!
 //! Shares no code with `decide`: what the controller can have known is folded here a second time, more simply.
 
+use crate::faults::Twist;
 use crate::world::{Moment, World};
 use ridethrough_decide::{Effect, Input};
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
@@ -107,6 +108,12 @@ pub struct Seen {
     pub homes: BTreeMap<VmId, Home>,
     /// Records are in memory only.
     pub is_degraded: bool,
+    /// The controller died while they were: what it did then is forgotten, as it warned.
+    pub has_forgotten: bool,
+    /// The controller's machine started anew: moments of before mean nothing.
+    pub has_rebooted: bool,
+    /// When mains was lost at each UPS that has not got it back, as written down.
+    pub lost_at: BTreeMap<UpsId, Mono>,
     /// Attempts sent while they were: a crash may forget them.
     pub started_degraded: BTreeSet<Attempt>,
     /// Armed domains.
@@ -118,13 +125,15 @@ pub struct Seen {
     /// Domains that acted in the open run.
     pub acted: BTreeSet<DomainId>,
     /// Stops that used their budget, failed or ended: first intent of the stop per VM.
-    pub stop_begun: BTreeMap<VmId, Mono>,
+    pub stop_begun: BTreeMap<VmId, Millis>,
     /// VMs whose stop ended, however.
     pub stop_ended: BTreeSet<VmId>,
     /// Actions of the open run that used their budget.
     pub overran: BTreeSet<ActionId>,
     /// VMs whose stop was given up as nobody wanted it any more, in any run.
     pub stop_given_up: BTreeSet<VmId>,
+    /// UPSes that were seen on battery in the open run.
+    pub lost_in_run: BTreeSet<UpsId>,
     /// Runs that ended, and how.
     pub ends: Vec<(RunId, RunEnd)>,
     /// Attempts sent in the open run.
@@ -146,6 +155,10 @@ impl Seen {
         let now = world.now().mono;
         self.starts_now.clear();
         self.ends_now.clear();
+        if let Some(Twist::ControllerDies { reboots, .. }) = &moment.twist {
+            self.has_forgotten |= std::mem::take(&mut self.is_degraded);
+            self.has_rebooted |= *reboots;
+        }
         if moment.is_recovery {
             self.begin_again(world, now);
         }
@@ -179,7 +192,6 @@ impl Seen {
     /// A new life knows what is durable and has heard nothing.
     fn begin_again(&mut self, world: &World, now: Mono) {
         self.upses.clear();
-        self.is_degraded = false;
         self.lives_since = now;
         self.last_at = now;
         self.appended.clear();
@@ -211,6 +223,9 @@ impl Seen {
                     self.plan = Some(*plan);
                 }
                 Entry::IncidentOpened { homes, .. } => self.homes = homes,
+                Entry::PowerChanged { event: PowerEvent::MainsLost { ups, .. } } => {
+                    self.lost_in_run.insert(ups);
+                }
                 _ => {}
             }
         }
@@ -226,6 +241,7 @@ impl Seen {
         self.stop_begun.clear();
         self.stop_ended.clear();
         self.overran.clear();
+        self.lost_in_run.clear();
         self.started_in_run = 0;
         self.records_in_run = 0;
     }
@@ -281,13 +297,20 @@ impl Seen {
             Entry::PowerChanged { event: PowerEvent::ActingStarted { domain, .. } } => {
                 self.acted.insert(domain.clone());
             }
+            Entry::PowerChanged { event: PowerEvent::MainsLost { ups, .. } } => {
+                self.lost_at.entry(ups.clone()).or_insert(now);
+                self.lost_in_run.insert(ups.clone());
+            }
+            Entry::PowerChanged { event: PowerEvent::MainsBack { ups } } => {
+                self.lost_at.remove(ups);
+            }
             Entry::PlanCommitted { plan, .. } => {
                 self.actions.extend(plan.actions.clone());
                 self.plan = Some((**plan).clone());
             }
             Entry::Intended { action, attempt, op } => {
                 if let Op::ShutDownVm { vm, .. } = op {
-                    self.stop_begun.entry(vm.clone()).or_insert(now);
+                    self.stop_begun.entry(vm.clone()).or_insert(at);
                 }
                 let intent = Intent { seq: record.seq, at: now, op: op.clone() };
                 self.intents.insert((record.run, *action, *attempt), intent);
