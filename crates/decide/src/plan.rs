@@ -159,7 +159,7 @@ const EARLIER_MAX: Millis = Millis::from_secs(2);
 const LATER_MAX: Millis = Millis::from_secs(10);
 
 /// A moment that has passed is now, however long ago it was: that a step waits for something else is no shift.
-fn has_shifted(old: Option<Mono>, new: Option<Mono>, now: Mono) -> bool {
+pub(crate) fn has_shifted(old: Option<Mono>, new: Option<Mono>, now: Mono) -> bool {
     match (old.map(|old| old.max(now)), new.map(|new| new.max(now))) {
         (Some(old), Some(new)) => old.since(new) > EARLIER_MAX || new.since(old) > LATER_MAX,
         (old, new) => old.is_some() != new.is_some(),

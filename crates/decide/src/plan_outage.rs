@@ -181,11 +181,13 @@ fn draft_move(
     let (end, waits) = queue.enter(&op, not_before, move_time(snapshot, vm.memory));
     if end + ABORT_LEAD > last_safe {
         // Waiting for move_after is a wish; losing the VM for it is not.
-        let (end_now, waits_now) = lanes.enter(&op, snapshot.now, move_time(snapshot, vm.memory));
+        let mut queue = lanes.clone();
+        let (end_now, waits_now) = queue.enter(&op, snapshot.now, move_time(snapshot, vm.memory));
         if end_now + ABORT_LEAD > last_safe {
             reasons.push(format!("a move to {to} would not end before its clean stop must begin"));
             return false;
         }
+        *lanes = queue;
         room.take(&to, vm);
         push_move(snapshot, host, (rank, tier), vm, op, waits_now, (steps, report));
         if let Some(step) = steps.last_mut() {

@@ -10,6 +10,7 @@ use crate::evidence::{HostEvidence, HostVerdict};
 use crate::feed::{SourceFacts, timing_of};
 use crate::input::{Effect, Input};
 use crate::log::Log;
+use crate::plan::has_shifted;
 use crate::plan_outage::must_act_at;
 use crate::run::{RunError, RunState};
 use crate::snapshot::{ChargeFacts, InFlight, Snapshot, Want};
@@ -203,10 +204,14 @@ impl Site {
         let id = reading.ups.clone();
         let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
         let timing = timing_of(&self.config.topology, &id);
-        let before = source.reading.as_ref().and_then(|reading| reading.runtime);
+        let before = (source.reading.as_ref().and_then(|reading| reading.runtime), source.deadline(&timing));
         let edges = source.read(reading, ups, &timing);
-        let after = source.reading.as_ref().and_then(|reading| reading.runtime);
-        self.is_standing_due |= before != after;
+        let after = (source.reading.as_ref().and_then(|reading| reading.runtime), source.deadline(&timing));
+        self.is_standing_due |= before.0 != after.0;
+        if has_shifted(before.1, after.1, now.mono) {
+            // Nothing is forced by a forecast that has just been revised.
+            self.want_plan(&format!("UPS {id} has revised its runtime"));
+        }
         self.stop_awaiting(&id);
         self.take_edges(edges, now);
     }
