@@ -367,6 +367,9 @@ fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
     let limit = scene.world.config().policy.moves_per_host as usize;
     scene.first(|op| {
         let Op::MoveVm { from, to, .. } = op else { return None };
+        if scene.seen.has_forgotten {
+            return None;
+        }
         [from, to].into_iter().find_map(|host| {
             let touches = |vm: &&crate::reality::Vm| match &vm.doing {
                 crate::reality::Doing::Moving { to, .. } => (to == host || vm.known.host == *host) && !has_overrun(&vm.known.id),

@@ -55,7 +55,8 @@ fn entry_text(entry: &Entry) -> String {
             let action = |action: &ridethrough_model::Action| {
                 let last = action.last_safe.map_or_else(String::new, |at| format!(" last {}", at.0 / 1000));
                 let observe = if action.observe_only { " observe" } else { "" };
-                format!("[{} {} from {}{last}{observe}]", action.id, action.op, action.not_before.0 / 1000)
+                let hard = if action.gates_hard.is_empty() { String::new() } else { format!(" after {:?}", action.gates_hard) };
+                format!("[{} {} from {}{last}{observe}{hard}]", action.id, action.op, action.not_before.0 / 1000)
             };
             let actions: Vec<String> = plan.actions.values().map(action).collect();
             let ends: Vec<String> = plan.deadlines.iter().map(|(ups, at)| format!("{ups} ends {}", at.0 / 1000)).collect();
