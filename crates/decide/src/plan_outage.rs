@@ -159,15 +159,7 @@ fn draft_move(
         reasons.push("everything stops at once".to_owned());
         return false;
     }
-    let failed: BTreeSet<HostId> = snapshot
-        .known
-        .iter()
-        .filter(|(_, known)| known.is_failed)
-        .filter_map(|(op, _)| match op {
-            Op::MoveVm { vm: moved, from, to } if *moved == vm.id && *from == vm.host => Some(to.clone()),
-            _ => None,
-        })
-        .collect();
+    let failed = failed_targets(snapshot, vm);
     let to = match room.choose(snapshot, vm, tier, &failed) {
         Ok(to) => to,
         Err(reason) => {
@@ -199,6 +191,16 @@ fn draft_move(
     room.take(&to, vm);
     push_move(snapshot, host, (rank, tier), vm, op, waits, (steps, report));
     true
+}
+
+/// Where a move of that VM from where it is has failed for good.
+fn failed_targets(snapshot: &Snapshot<'_>, vm: &Vm) -> BTreeSet<HostId> {
+    let failed = snapshot.known.iter().filter(|(_, known)| known.is_failed);
+    let target = |op: &Op| match op {
+        Op::MoveVm { vm: moved, from, to } if *moved == vm.id && *from == vm.host => Some(to.clone()),
+        _ => None,
+    };
+    failed.filter_map(|(op, _)| target(op)).collect()
 }
 
 fn draft_abort(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, abort: Op, reason: &str, steps: &mut Vec<Step>) {
