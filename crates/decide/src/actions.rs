@@ -7,7 +7,7 @@ use crate::site::{Live, Site};
 use ridethrough_model::entry::Outcome;
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
-    Action, ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId,
+    Action, ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId, VmPower,
 };
 use std::collections::BTreeMap;
 
@@ -121,6 +121,7 @@ impl Site {
 
     /// Asks after what is under way, notes what has used its budget. Once a tick, and when a host has said something.
     pub(crate) fn look_after(&mut self, now: &Now) {
+        self.settle_seen(now);
         self.note_overruns(now);
         self.ask_after(now);
     }
@@ -172,6 +173,26 @@ impl Site {
         self.after(place, Effect::Start { run: run_id, action: action.id, attempt, op: action.op.clone() });
     }
 
+    /// Stops whose VM is seen off since they began are done, even if nobody can be asked any more: the host may be down by now.
+    fn settle_seen(&mut self, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let mut seen = Vec::new();
+        for (id, state) in run.actions.iter().filter(|(_, state)| state.is_in_flight()) {
+            let (Op::ShutDownVm { vm, host } | Op::PowerOffVm { vm, host }) = &state.op else { continue };
+            let Some(since) = self.live.get(id).map(|live| live.attempt_at).or(state.since) else { continue };
+            let Some(inventory) = self.inventories.get(&vm.platform()) else { continue };
+            let is_seen_off = inventory.vms.get(vm).is_some_and(|known| known.host == *host && known.power == VmPower::Off);
+            if is_seen_off && inventory.observed_at > since {
+                seen.push((*id, state.attempts, "seen off in the inventory"));
+            } else if is_seen_off && run.hosts_down.contains(host) {
+                seen.push((*id, state.attempts, "its host is proven off"));
+            }
+        }
+        for (action, attempt, how) in seen {
+            self.finish(action, attempt, Outcome::Done { detail: Some(how.to_owned()) }, now);
+        }
+    }
+
     fn note_overruns(&mut self, now: &Now) {
         let Some(run) = &self.run else { return };
         let mut overran = Vec::new();
@@ -192,7 +213,7 @@ impl Site {
             self.want_plan("a step has used its budget");
         }
         for (action, attempt, text, waited) in given_up {
-            let message = format!("{text}: not down after {waited}, and no longer wanted as mains is back");
+            let message = format!("{text}: not down after {waited}, and the plan does not ask for it any more");
             self.fail(action, attempt, FailureKind::Refused, message, now);
         }
     }

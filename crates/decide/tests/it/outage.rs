@@ -93,6 +93,17 @@ fn force_is_called_off_when_mains_returns() {
 }
 
 #[test]
+fn a_stop_whose_answer_is_lost_is_done_once_the_vm_is_seen_off() {
+    let mut stage = usual();
+    stage.world.unasked.insert("web".into());
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("kvm1 proven off", 200);
+    stage.play(300);
+    assert_eq!(stage.count("overran"), 0, "{}", stage.story());
+    assert_eq!(stage.count("Failed for good"), 0, "{}", stage.story());
+}
+
+#[test]
 fn a_failed_move_becomes_a_clean_stop() {
     let mut stage = usual();
     stage.world.immovable.insert("db".into());

@@ -12,6 +12,8 @@ pub struct World {
     pub hung: BTreeSet<String>,
     /// VMs whose move fails.
     pub immovable: BTreeSet<String>,
+    /// VMs after whose steps the platform cannot be asked.
+    pub unasked: BTreeSet<String>,
     /// Seconds a shutdown takes.
     pub stop_secs: u64,
     /// Seconds a move takes.
@@ -322,7 +324,7 @@ impl Stage {
                 }
                 Effect::Start { run, action, attempt, op } => self.start(run, action, attempt, op),
                 Effect::Poll { run, action, attempt, op, .. } => {
-                    let reply = StepReply::Polled(Ok(self.progress(&op)));
+                    let reply = StepReply::Polled(self.answer(&op));
                     self.inputs.push_back(Input::Reply { run, action, attempt, reply });
                 }
                 Effect::Observe { run, action, attempt, op } => {
@@ -379,6 +381,14 @@ impl Stage {
         self.finish_tasks();
         let reply = StepReply::Started(Ok(Started::Task(TaskRef(op.to_string()))));
         self.inputs.push_back(Input::Reply { run, action, attempt, reply });
+    }
+
+    fn answer(&self, op: &Op) -> Result<Progress, Failure> {
+        let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
+        if vm.is_some_and(|vm| self.world.unasked.contains(&vm.name)) {
+            return Err(Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message: "no route".into() });
+        }
+        Ok(self.progress(op))
     }
 
     fn progress(&self, op: &Op) -> Progress {

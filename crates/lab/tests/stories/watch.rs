@@ -20,6 +20,8 @@ pub fn watch(stage: &Stage, limit: Duration, mut end: impl FnMut(&Watched) -> bo
     let mut watched = Watched::default();
     while !end(&watched) {
         assert!(start.elapsed() < limit, "watched for {limit:?} in vain; down: {:?}\n{}", watched.down_at, stage.log());
+        // One moment for all that one look sees: it cannot tell which of two came first.
+        let looked_at = start.elapsed();
         let running: Vec<(usize, String)> = (1..=3)
             .filter(|host| stage.lab.is_on(*host))
             .filter_map(|host| stage.lab.virsh(host, &["list", "--name"]).ok().map(|names| (host, names)))
@@ -31,7 +33,7 @@ pub fn watch(stage: &Stage, limit: Duration, mut end: impl FnMut(&Watched) -> bo
                 .map(|(host, _)| *host)
                 .collect();
             if on.is_empty() {
-                watched.down_at.entry(cast.name().to_owned()).or_insert(start.elapsed());
+                watched.down_at.entry(cast.name().to_owned()).or_insert(looked_at);
             }
             let seen = watched.seen_on.entry(cast.name().to_owned()).or_default();
             for host in on {
