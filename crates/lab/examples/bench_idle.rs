@@ -30,7 +30,8 @@ fn main() -> Result<()> {
     let ticks = cpu_ticks(controller.pid())? - before;
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     let share = ticks as f64 / start.elapsed().as_secs_f64();
-    println!("idle, 2 hosts, 4 VMs, 2 UPSes polled every second (debug build):");
+    let build = std::env::var("RIDETHROUGH_BIN").unwrap_or_else(|_| "debug build".to_owned());
+    println!("idle, 2 hosts, 4 VMs, 2 UPSes polled every second ({build}):");
     for line in status(controller.pid())?
         .lines()
         .filter(|line| line.starts_with("VmRSS") || line.starts_with("RssAnon") || line.starts_with("VmHWM"))
