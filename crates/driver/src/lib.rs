@@ -9,6 +9,7 @@ pub mod error;
 pub mod host_power;
 pub mod platform;
 pub mod secret;
+pub mod tls;
 pub mod workers;
 
 pub use context::Cx;

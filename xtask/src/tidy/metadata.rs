@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 const PREFIX: &str = "ridethrough-";
@@ -56,7 +56,26 @@ pub(super) fn read(root: &Path) -> Result<Graph> {
     for package in metadata.workspace_packages() {
         crates.push(our_crate(root, package, &ours)?);
     }
-    Ok(Graph { crates, packages: built_packages(&metadata) })
+    let built = built(root)?;
+    let packages = packages(&metadata).into_iter().filter(|found| built.contains(&(found.name.clone(), found.version.clone())));
+    Ok(Graph { crates, packages: packages.collect() })
+}
+
+/// Name and version of what a build takes. `cargo metadata` also names optional packages that another feature only would extend
+/// if they were there (`ring?/std`); `cargo tree` does not.
+fn built(root: &Path) -> Result<BTreeSet<(String, String)>> {
+    let output = Command::new(crate::cargo())
+        .current_dir(root)
+        .args(["tree", "--workspace", "--all-features", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"])
+        .output()
+        .context("cargo tree could not be started")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).context("cargo tree writes UTF-8")?;
+    let package = |line: &str| {
+        let (name, rest) = line.split_once(" v")?;
+        Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
+    };
+    Ok(text.lines().filter_map(package).collect())
 }
 
 fn our_crate(root: &Path, package: &Package, ours: &BTreeSet<&str>) -> Result<Crate> {
@@ -71,9 +90,9 @@ fn our_crate(root: &Path, package: &Package, ours: &BTreeSet<&str>) -> Result<Cr
     Ok(Crate { name: short(&package.name), manifest, manifest_text, uses: uses.collect() })
 }
 
-fn built_packages(metadata: &Metadata) -> Vec<PackageFacts> {
-    let built: BTreeSet<_> = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes).map(|node| &node.id).collect();
-    let packages = metadata.packages.iter().filter(|package| built.contains(&package.id));
+fn packages(metadata: &Metadata) -> Vec<PackageFacts> {
+    let resolved: BTreeSet<_> = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes).map(|node| &node.id).collect();
+    let packages = metadata.packages.iter().filter(|package| resolved.contains(&package.id));
     packages
         .map(|package| PackageFacts {
             name: package.name.to_string(),
@@ -108,5 +127,7 @@ mod tests {
         assert!(decide.uses.iter().any(|used| used.name == "proptest" && used.is_dev));
         let serde = graph.packages.iter().find(|found| found.name == "serde").expect("serde");
         assert_eq!(serde.licence.as_deref(), Some("MIT OR Apache-2.0"));
+        let has = |name: &str| graph.packages.iter().any(|found| found.name == name);
+        assert!(has("rustls-webpki") && !has("ring"), "an option that nobody takes is not part of the build");
     }
 }
