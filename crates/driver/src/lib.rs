@@ -3,6 +3,8 @@
 //! A driver translates and classifies. It does not retry, sleep, log or decide. `start` is idempotent and quick, waiting is
 //! `poll`, truth is `observe`. Begin reading in [`platform`].
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod context;
 pub mod device;
 pub mod error;
