@@ -117,8 +117,13 @@ impl Connection {
     /// Says who we are and that we follow that UPS, so that its primary waits for us.
     pub(crate) async fn log_in(&mut self, ups: &str, user: &str, password: &Secret) -> Result<Answer<()>> {
         for request in [["USERNAME", user], ["PASSWORD", password.reveal()], ["LOGIN", ups]] {
-            if let Err(refusal) = self.ask(&request).await? {
-                return Ok(Err(refusal));
+            match self.ask(&request).await? {
+                Ok(words) if words.first().is_some_and(|word| word == "OK") => {}
+                Ok(words) => {
+                    let said = format!("`{}` instead of OK", wire::shown(&words));
+                    return Err(Error::new(FailureKind::Protocol, "log in to upsd", said));
+                }
+                Err(refusal) => return Ok(Err(refusal)),
             }
         }
         self.is_logged_in = true;

@@ -160,9 +160,16 @@ impl Device for Nut {
         let mut connection = self.dial(cx).await?;
         let ups = self.config.ups.as_str();
         let known = cx.bound("look for the UPS", connection.ask(&["GET", "UPSDESC", ups])).await?;
-        if known.is_err_and(|refusal| refusal.code == "UNKNOWN-UPS") {
-            let message = self.unknown(&mut connection, cx).await;
-            return Err(Error::new(FailureKind::NotFound, "look for the UPS", message).no_effect());
+        match known {
+            Err(refusal) if refusal.code == "UNKNOWN-UPS" => {
+                let message = self.unknown(&mut connection, cx).await;
+                return Err(Error::new(FailureKind::NotFound, "look for the UPS", message).no_effect());
+            }
+            Ok(words) if words.first().is_none_or(|word| word != "UPSDESC") => {
+                let said = format!("`{}` instead of its description", wire::shown(&words));
+                return Err(Error::new(FailureKind::Protocol, "look for the UPS", said).with("ups", self.place()));
+            }
+            _ => {}
         }
         let (Some(user), Some(password)) = (&self.config.user, &self.config.password) else { return Ok(()) };
         let answer = cx.bound("log in to upsd", connection.log_in(ups, user, password)).await?;
