@@ -32,6 +32,10 @@ pub(super) enum Fault {
     PingFirst,
     /// The answer comes when nothing more is asked: whatever can be in flight is.
     Patience,
+    /// Messages that nobody asked for and of kinds nobody knows, then the answer.
+    Chatty,
+    /// Such messages, for ever.
+    Endless,
 }
 
 /// One VM of the fake.
@@ -64,6 +68,8 @@ pub(super) struct World {
     pub(super) connections: usize,
     pub(super) pongs: usize,
     pub(super) in_flight_peak: usize,
+    /// How often a VM was started, stopped or set up.
+    pub(super) effects: usize,
 }
 
 /// A fake that listens as long as it lives.
@@ -72,7 +78,7 @@ pub(super) struct Fake {
     pub(super) uri: String,
     world: Arc<Mutex<World>>,
     serving: Mutex<Workers>,
-    listener: Arc<TcpListener>,
+    listener: Mutex<Option<Arc<TcpListener>>>,
 }
 
 impl Fake {
@@ -80,13 +86,15 @@ impl Fake {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
         let uri = format!("qemu+tcp://{}/system", listener.local_addr().unwrap());
         let world = World { vms: vms.into_iter().map(|vm| (vm.uuid, vm)).collect(), auth: vec![0], ..World::default() };
+        let listener = Mutex::new(Some(listener));
         let fake = Self { uri, world: Arc::new(Mutex::new(world)), serving: Mutex::default(), listener };
         fake.serve();
         fake
     }
 
     fn serve(&self) {
-        let (listener, world) = (Arc::clone(&self.listener), Arc::clone(&self.world));
+        let Some(listener) = self.listener.lock().unwrap().clone() else { return };
+        let world = Arc::clone(&self.world);
         let serving = Workers::new();
         serving.start(async move {
             let connections = Workers::new();
@@ -96,6 +104,28 @@ impl Fake {
             }
         });
         *self.serving.lock().unwrap() = serving;
+    }
+
+    fn address(&self) -> &str {
+        self.uri.trim_start_matches("qemu+tcp://").trim_end_matches("/system")
+    }
+
+    /// All connections break, and nobody listens any more.
+    pub(super) async fn close(&self) {
+        *self.serving.lock().unwrap() = Workers::new();
+        *self.listener.lock().unwrap() = None;
+        while TcpStream::connect(self.address()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Listens again, if nobody does.
+    pub(super) async fn open(&self) {
+        if self.listener.lock().unwrap().is_none() {
+            let listener = TcpListener::bind(self.address()).await.unwrap();
+            *self.listener.lock().unwrap() = Some(Arc::new(listener));
+            self.serve();
+        }
     }
 
     /// All connections break; new ones are taken.
@@ -123,6 +153,7 @@ const QUIET: Duration = Duration::from_millis(3);
 async fn attend(stream: TcpStream, world: Arc<Mutex<World>>) {
     let (mut reader, mut writer) = stream.into_split();
     let mut held: Vec<Vec<u8>> = Vec::new();
+    let mut stalled = 0;
     loop {
         let is_patient = world.lock().unwrap().faults.values().any(|fault| *fault == Fault::Patience);
         if is_patient && !held.is_empty() && timeout(QUIET, reader.peek(&mut [0])).await.is_err() {
@@ -145,9 +176,10 @@ async fn attend(stream: TcpStream, world: Arc<Mutex<World>>) {
         let fault = {
             let mut world = world.lock().unwrap();
             world.calls.push(header.procedure);
-            world.in_flight_peak = world.in_flight_peak.max(held.len() + 1);
+            world.in_flight_peak = world.in_flight_peak.max(held.len() + stalled + 1);
             world.faults.get(&header.procedure).copied()
         };
+        stalled += usize::from(fault == Some(Fault::Stall));
         let is_open = match fault {
             Some(fault) => spoil(fault, header, body, &world, &mut writer, &mut held).await,
             None => {
@@ -197,6 +229,16 @@ async fn spoil(
             writer.write_all(&cut).await.is_ok()
         }
         Fault::Error(_) => writer.write_all(&good).await.is_ok(),
+        Fault::Chatty | Fault::Endless => {
+            let news = Header { kind: Kind::Event, procedure: 9999, serial: 0, ..header };
+            let talk = [news, Header { program: 0x2000_8099, ..news }, Header { kind: Kind::Other(9), ..news }];
+            let talk = talk.map(|header| wire::frame(header, &[0xff; 512])).concat();
+            let mut is_open = writer.write_all(&talk).await.is_ok();
+            while is_open && fault == Fault::Endless {
+                is_open = writer.write_all(&talk).await.is_ok();
+            }
+            is_open && writer.write_all(&good).await.is_ok()
+        }
         Fault::PingFirst => {
             held.push(good);
             writer.write_all(&wire::ping()).await.is_ok()
@@ -264,6 +306,7 @@ fn fill(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Enc
                 return Err((OPERATION_INVALID, "Requested operation is not valid"));
             }
             vm.state = if is_start { (1, 1) } else { (5, 2) };
+            world.effects += 1;
         }
         _ => return of_vm(world, procedure, body, out),
     }
@@ -287,6 +330,7 @@ fn of_vm(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut En
         }
         call::ShutDown::NUMBER => {
             vm.state = (5, 1);
+            world.effects += 1;
             world.shutdown_flags.push(body.u32().unwrap());
         }
         other => panic!("the fake knows no procedure {other}"),

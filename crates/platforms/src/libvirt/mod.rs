@@ -20,6 +20,8 @@ mod xdr;
 mod xml;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod tests;
