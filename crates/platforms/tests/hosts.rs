@@ -1,5 +1,6 @@
 //! The power of hosts against real peers on loopback: OpenSSH's sshd and OpenIPMI's ipmi_sim, each a child of its test.
 
+mod conformance;
 mod peers;
 
 use peers::{Bmc, Sshd, gate, processes, until};

@@ -3,7 +3,7 @@
 use super::all::{self, Makes, WELL, excepted};
 use super::peer::{Facts, Fault, Peer};
 use super::subject::{Answer, OfHostPower, Subject, cx};
-use super::{Found, Verdict, broken};
+use super::{Found, Verdict, broken, concurrently};
 use crate::{FailureKind, HostPower, TookEffect};
 use async_trait::async_trait;
 use ridethrough_model::HostPowerState;
@@ -110,9 +110,9 @@ async fn h2<P: HostPowerFixture>(peer: &P, facts: &Facts) -> Found {
             let _ = known.observe(&cx(WELL)).await;
             peer.set(is_on).await;
             peer.misbehave(fault).await;
-            for power in [&known, &peer.host_power()] {
-                unknown(&**power, facts, &format!("{fault:?}, the host is on: {is_on}")).await?;
-            }
+            let (fresh, when) = (peer.host_power(), format!("{fault:?}, the host is on: {is_on}"));
+            let looks = [&known, &fresh].map(|power| Box::pin(unknown(&**power, facts, &when)) as _);
+            concurrently::all(looks).await.into_iter().collect::<Result<Vec<()>, Verdict>>()?;
         }
     }
     peer.heal().await;

@@ -96,7 +96,18 @@ impl Sshd {
             .args(["-D", "-e", "-f", "/dev/null", "-p", &self.port.to_string()])
             .arg("-h")
             .arg(self.file("host_key"))
-            .args(["-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none", "-o", "UsePAM=no", "-o", "StrictModes=no"])
+            .args([
+                "-o",
+                "ListenAddress=127.0.0.1",
+                "-o",
+                "PidFile=none",
+                "-o",
+                "UsePAM=no",
+                "-o",
+                "LogLevel=VERBOSE",
+                "-o",
+                "StrictModes=no",
+            ])
             .args(["-o", "PermitRootLogin=yes", "-o", &format!("AuthorizedKeysFile={}", self.file("authorized_keys").display())])
             .stdin(Stdio::null())
             .stderr(log)
@@ -177,7 +188,7 @@ impl Bmc {
         let script = format!(
             "#!/bin/bash\nshift; op=$1; shift\nif [ \"$op\" = get ]; then\n for what in \"$@\"; do case $what in\n\
              power) [ -e {at}/on ] && echo power:1 || echo power:0;;\n boot) echo boot:default;;\n *) exit 1;; esac; done\n exit 0\nfi\n\
-             [ \"$op\" = check ] && exit 0\nwhile [ $# -gt 0 ]; do case \"$1 $2\" in 'power 1') touch {at}/on;; 'power 0') rm -f {at}/on;; esac\n\
+             [ \"$op\" = check ] && exit 0\nwhile [ $# -gt 0 ]; do case \"$1 $2\" in 'power 1') touch {at}/on; echo x >> {at}/acts;; 'power 0') rm -f {at}/on;; esac\n\
              shift 2; done\nexit 0\n"
         );
         fs::write(dir.path().join("chassis"), script).expect("written");
@@ -189,7 +200,8 @@ impl Bmc {
             "name \"host\"\nset_working_mc 0x20\n  startlan 1\n    addr 127.0.0.1 {port}\n    priv_limit admin\n{auths}\
              \x20   guid a123456789abcdefa123456789abcd01\n  endlan\n  chassis_control \"{at}/chassis 0x20\"\n\
              \x20 user 1 true  \"\"       \"test\"   user  10 none md2 md5 straight\n\
-             \x20 user 2 true  \"admin\"  \"secret\" admin 10 none md2 md5 straight\n"
+             \x20 user 2 true  \"admin\"  \"secret\" admin 10 none md2 md5 straight\n\
+             \x20 user 3 true  \"kit\" \"right-4711\" admin 10 none md2 md5 straight\n"
         );
         fs::write(dir.path().join("lan.conf"), lan).expect("written");
         let emulation = "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n\
@@ -215,6 +227,21 @@ impl Bmc {
 
     pub(crate) fn switch_off(&self) {
         fs::remove_file(self.dir.path().join("on")).expect("it was on");
+    }
+
+    /// As somebody else would.
+    pub(crate) fn switch(&self, is_on: bool) {
+        let on = self.dir.path().join("on");
+        if is_on {
+            fs::write(on, "").expect("written");
+        } else if on.exists() {
+            fs::remove_file(on).expect("it was on");
+        }
+    }
+
+    /// A file with a line for each time that it was told to switch the host on.
+    pub(crate) fn acts(&self) -> PathBuf {
+        self.dir.path().join("acts")
     }
 
     pub(crate) fn config(&self, user: &str, password: &str, cipher_suite: u8) -> ipmi::Config {
