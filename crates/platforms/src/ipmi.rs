@@ -167,6 +167,9 @@ impl HostPower for Ipmi {
 }
 
 #[cfg(test)]
+mod fuzz_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

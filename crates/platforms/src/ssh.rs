@@ -3,6 +3,8 @@
 //! It never says "off": a host that does not answer may still run. Host keys are always checked. The system's own `ssh` does the
 //! talking, with one connection per host kept open, so that in an outage no handshake is waited for. Begin in [`Ssh`].
 
+#[cfg(test)]
+mod fuzz_tests;
 mod master;
 
 use async_trait::async_trait;

@@ -1,6 +1,7 @@
 //! The NUT driver held to the rules of `docs/drivers.md`, against a fake upsd.
 
 mod fake;
+mod fuzz;
 
 use async_trait::async_trait;
 use fake::{RIGHT, Server, USER, WRONG};

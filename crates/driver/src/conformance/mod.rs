@@ -7,6 +7,7 @@
 mod all;
 mod concurrently;
 mod device;
+pub mod fuzz;
 mod host_power;
 mod peer;
 mod platform;

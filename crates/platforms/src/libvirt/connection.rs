@@ -144,7 +144,7 @@ impl Connection {
         Ok(connection)
     }
 
-    fn over(
+    pub(super) fn over(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
         workers: &Workers,

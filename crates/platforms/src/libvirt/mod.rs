@@ -24,6 +24,8 @@ mod conformance;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;
 
 pub use config::{Config, HostConfig, Uri, UriError};
