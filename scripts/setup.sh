@@ -6,7 +6,8 @@
 #
 # Prints what it would install and asks once on a terminal; YES=1 or CI=true goes on without asking.
 # No service is started: the lab runs its own daemons inside namespaces of its own.
-# Not here: toolchains (the README names them) and anything that is not a Debian package.
+# Two peers that Debian does not have come from the Python package index, into target/peers. Not here: toolchains (the README
+# names them).
 set -euo pipefail
 
 rust_minor_min=89
@@ -16,7 +17,10 @@ test_packages=(
   qemu-system-x86 qemu-utils
   socat cpio ipmitool openipmi openssh-server openssh-client
   nut-server nut-client iproute2
+  openssl python3-venv
 )
+# From the Python package index, into a folder of the build's own: a Redfish service, and a validator of JSON Schema.
+python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0)
 # Tests set this to a scratch path.
 policy="${RIDETHROUGH_POLICY_RC_D:-/usr/sbin/policy-rc.d}"
 policy_saved="$policy.before-ridethrough"
@@ -129,6 +133,19 @@ install_packages() {
   fi
 }
 
+# Tests set the folder to a scratch path.
+install_python_peers() {
+  local folder="${RIDETHROUGH_PYTHON_PEERS:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/peers/python}"
+  if [ "$mode" != test ] || [ "$(cat "$folder/complete" 2>/dev/null)" = "${python_peers[*]}" ]; then return 0; fi
+  say "into $folder: ${python_peers[*]}"
+  if python3 -m venv "$folder" && "$folder/bin/pip" install -q --disable-pip-version-check "${python_peers[@]}"; then
+    printf '%s\n' "${python_peers[*]}" >"$folder/complete"
+  else
+    say "NOT INSTALLED: ${python_peers[*]}"
+    say "the tests that need them will be SKIPPED, and counted as skipped in the last lines"
+  fi
+}
+
 main() {
   mode=${1:-}
   local wanted=("${build_packages[@]}") missing
@@ -142,7 +159,10 @@ main() {
     go_on_without "no apt on this machine; install their like by hand" "${wanted[@]}"
   fi
   mapfile -t missing < <(missing_packages "${wanted[@]}")
-  if [ ${#missing[@]} -eq 0 ]; then return 0; fi
+  if [ ${#missing[@]} -eq 0 ]; then
+    install_python_peers
+    return 0
+  fi
   if [ "$mode" = build ] && command -v cc >/dev/null; then return 0; fi
   say "wanted: ${missing[*]}"
   if [ "$(id -u)" != 0 ]; then
@@ -151,6 +171,7 @@ main() {
   fi
   agreed || go_on_without "not asked to; YES=1 installs without asking" "${missing[@]}"
   install_packages "${missing[@]}"
+  install_python_peers
   say "done"
 }
 

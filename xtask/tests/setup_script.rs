@@ -9,7 +9,14 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 const EVERYTHING: &str = "gcc libc6-dev libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils \
-     socat cpio ipmitool openipmi openssh-server openssh-client nut-server nut-client iproute2";
+     socat cpio ipmitool openipmi openssh-server openssh-client nut-server nut-client iproute2 openssl python3-venv";
+const PYTHON_PEERS: &str = "sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0";
+/// Makes a folder whose `pip` writes down how it was called.
+const PYTHON3: &str = r#"
+mkdir -p "$3/bin"
+printf '#!/bin/bash\necho "$*" >>"$STATE/pip_calls"\n[ ! -e "$STATE/pip_fails" ]\n' >"$3/bin/pip"
+chmod 755 "$3/bin/pip"
+"#;
 
 /// Answers as dpkg does, from `$STATE/installed` with lines `PACKAGE VERSION`.
 const DPKG_QUERY: &str = r#"
@@ -56,6 +63,9 @@ impl Machine {
         machine.stub("dpkg-query", DPKG_QUERY);
         machine.stub("apt-cache", APT_CACHE);
         machine.stub("apt-get", APT_GET);
+        machine.stub("python3", PYTHON3);
+        fs::create_dir(machine.path("python")).expect("a scratch folder can be made");
+        machine.write("python/complete", PYTHON_PEERS);
         let lines: Vec<String> = installed.split_whitespace().map(|package| format!("{package} 7.2-suite")).collect();
         machine.write("installed", &lines.join("\n"));
         machine
@@ -89,6 +99,7 @@ impl Machine {
             .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
             .env("STATE", self.folder.path())
             .env("RIDETHROUGH_POLICY_RC_D", self.path("policy-rc.d"))
+            .env("RIDETHROUGH_PYTHON_PEERS", self.path("python"))
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
@@ -124,6 +135,22 @@ fn says_and_does_nothing_when_all_is_there() {
         assert_eq!(words(&output), "");
     }
     assert_eq!(machine.read("calls"), "");
+}
+
+#[test]
+fn what_is_written_in_python_is_installed_once_and_for_the_tests_only() {
+    let machine = Machine::with(EVERYTHING);
+    machine.write("python/complete", "an older list");
+    machine.write("pip_fails", "");
+    let failed = machine.set_up("test", &[]);
+    assert!(failed.status.success() && words(&failed).contains("SKIPPED"), "{}", words(&failed));
+    assert!(machine.set_up("build", &[]).status.success());
+    fs::remove_file(machine.path("pip_fails")).expect("it was there");
+    for _ in 0..2 {
+        assert!(machine.set_up("test", &[]).status.success());
+    }
+    let calls = machine.read("pip_calls");
+    assert_eq!(calls.matches(PYTHON_PEERS).count(), 2, "once in vain, once for good: {calls}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::command::connect::Place;
 use crate::command::serve::Setup;
 use crate::config::section::host::{Host, Ipmi, Ssh};
+use crate::config::section::redfish::Redfish;
+use crate::config::section::wol::Wol;
 use crate::config::section::{Nut, Ups};
 use crate::config::{self, Config, Located, SecretError, SecretSource};
 use crate::failure::Failure;
@@ -10,14 +12,18 @@ use crate::output::Style;
 use ridethrough_controller::{Endpoints, identity};
 use ridethrough_decide::SiteConfig;
 use ridethrough_devices::nut;
+use ridethrough_driver::tls::Trust;
 use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
 use ridethrough_model::{HostId, PlatformId, UpsId};
-use ridethrough_platforms::{ipmi, libvirt, ssh};
+use ridethrough_platforms::{ipmi, libvirt, redfish, ssh, wol};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The port of a BMC, of sshd, of upsd.
 const PORTS: (u16, u16, u16) = (623, 22, 3493);
+/// Where a magic packet goes: nobody listens there but the card.
+const WAKE_PORT: u16 = 9;
 /// The cipher suite with SHA-256.
 const CIPHER_SUITE: u8 = 17;
 /// What shuts a host down.
@@ -105,7 +111,42 @@ fn host_means(name: &str, host: &Host) -> Result<Vec<Arc<dyn HostPower>>, Failur
     if let Some(at) = host.ipmi() {
         means.push(Arc::new(ipmi::Ipmi::new(ipmi_config(at)?)));
     }
+    if let Some(at) = host.redfish() {
+        means.push(Arc::new(redfish::Redfish::new(redfish_config(at)?)));
+    }
+    // Last: it always accepts, and nobody knows whether it was heard.
+    if let Some(at) = host.wol() {
+        means.push(Arc::new(wol::Wol::new(wol_config(at))));
+    }
     Ok(means)
+}
+
+fn redfish_config(at: &Redfish) -> Result<redfish::Config, Failure> {
+    let trust = match (&at.thumbprint, &at.ca) {
+        (Some(pin), _) => Trust::Pinned(pin.0),
+        (None, Some(path)) => Trust::Authorities(std::fs::read_to_string(&**path).map_err(|error| {
+            let message = format!("the certificate authority {} cannot be read", path.display());
+            Failure::new("RT0157", message, "Put it where the configuration says it is.").because(&error)
+        })?),
+        (None, None) => Trust::System,
+    };
+    Ok(redfish::Config {
+        url: at.url.0.clone(),
+        system: at.system.as_deref().cloned(),
+        user: (*at.user).clone(),
+        password: read(&at.password)?,
+        trust,
+        can_shut_down: at.can_shut_down(),
+    })
+}
+
+fn wol_config(at: &Wol) -> wol::Config {
+    wol::Config {
+        mac: at.mac.0,
+        broadcast: at.broadcast.as_deref().copied().unwrap_or(Ipv4Addr::BROADCAST),
+        port: at.port.as_ref().map_or(WAKE_PORT, |port| **port),
+        interface: at.interface.as_deref().cloned(),
+    }
 }
 
 fn ssh_config(name: &str, at: &Ssh) -> ssh::Config {

@@ -2,4 +2,6 @@
 
 pub mod ipmi;
 pub mod libvirt;
+pub mod redfish;
 pub mod ssh;
+pub mod wol;

@@ -54,9 +54,9 @@ fn host(config: &Config, name: &str, host: &Host) -> HostTopology {
         feeds: feeds(&host.feeds),
         feeds_min: feeds_min(host),
         needs: host.needs.iter().map(|need| need.as_str().into()).collect(),
-        can_shut_down: host.shutdown.is_some(),
-        can_wake: host.power.is_some(),
-        can_prove_off: host.power.is_some(),
+        can_shut_down: host.can_shut_down(),
+        can_wake: host.can_wake(),
+        can_prove_off: host.can_prove_off(),
         shutdown_time: or_default(host.shutdown_time.as_ref(), DEFAULT_SHUTDOWN_TIME),
         boot_time: or_default(host.boot_time.as_ref(), DEFAULT_BOOT_TIME),
     }

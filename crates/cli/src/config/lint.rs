@@ -4,6 +4,7 @@
 //! Each file below looks at one part. A finding is an error where something is not protected or the plan would be wrong, a
 //! warning where it is protected less than it looks, an info where it is worth knowing.
 
+mod bmc;
 mod hosts;
 mod names;
 mod numbers;
@@ -27,6 +28,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     names::lint(config, &mut findings);
     power::lint(config, &mut findings);
     hosts::lint(config, &mut findings);
+    bmc::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);

@@ -177,24 +177,25 @@ impl Reader {
 
     /// One table, with every mistake in it: what is wrong is named, taken out, and the rest is read on.
     fn value<T: DeserializeOwned>(&mut self, subject: &str, mut value: Spanned<DeValue<'_>>, place: &Place) -> Option<T> {
-        let mut is_wrong = false;
+        let mut wounded: Vec<Range<usize>> = Vec::new();
         for _ in 0..MISTAKES_MAX {
             let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
-                Ok(_) if is_wrong => return None,
+                Ok(_) if !wounded.is_empty() => return None,
                 Ok(value) => return Some(value),
                 Err(error) => error,
             };
-            let is_missing = [MISSING, NOT_ONE].iter().any(|start| error.message().starts_with(start));
-            if is_missing && is_wrong {
-                // It may be what was taken out, or what that was meant to be.
-                return None;
-            }
-            is_wrong = true;
             let span = error.span().unwrap_or_else(|| place.span.clone());
-            self.findings.push(structural(subject, error.message(), &place.at(span.clone())));
-            if is_missing || !take_out(value.get_mut(), &span) {
+            let is_missing = [MISSING, NOT_ONE].iter().any(|start| error.message().starts_with(start));
+            // It may be what was taken out, or what that was meant to be.
+            let is_ours = is_missing && (wounded.contains(&span) || !wounded.is_empty() && span == place.span);
+            if !is_ours {
+                self.findings.push(structural(subject, error.message(), &place.at(span.clone())));
+            }
+            let whole = value.span();
+            if !take_out(value.get_mut(), &span, &mut wounded) {
                 break;
             }
+            wounded.push(whole);
         }
         None
     }
@@ -249,17 +250,32 @@ fn unknown_key(subject: &str, what: &str, word: &str, meant: Option<&str>, known
     Finding::error("RT0103", subject, format!("unknown {what} `{word}`."), remedy)
 }
 
-/// Takes out what stands at that place: a key, or the key of a value. Whether there was one.
-fn take_out(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+/// Takes out what stands at that place: a key, or the key of a value; whether there was one. `wounded` are the tables around it:
+/// what is missing there now may be what was taken out.
+fn take_out(value: &mut DeValue<'_>, span: &Range<usize>, wounded: &mut Vec<Range<usize>>) -> bool {
     match value {
         DeValue::Table(table) => {
             let here = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
-            match here.map(|(key, _)| key.get_ref().clone().into_owned()) {
-                Some(key) => table.remove(key.as_str()).is_some(),
-                None => table.iter_mut().any(|(_, value)| take_out(value.get_mut(), span)),
+            if let Some(key) = here.map(|(key, _)| key.get_ref().clone().into_owned()) {
+                return table.remove(key.as_str()).is_some();
             }
+            table.iter_mut().any(|(key, value)| {
+                let places = [key.span(), value.span()];
+                let is_taken = take_out(value.get_mut(), span, wounded);
+                if is_taken {
+                    wounded.extend(places);
+                }
+                is_taken
+            })
         }
-        DeValue::Array(values) => values.iter_mut().any(|value| take_out(value.get_mut(), span)),
+        DeValue::Array(values) => values.iter_mut().any(|value| {
+            let place = value.span();
+            let is_taken = take_out(value.get_mut(), span, wounded);
+            if is_taken {
+                wounded.push(place);
+            }
+            is_taken
+        }),
         _ => false,
     }
 }

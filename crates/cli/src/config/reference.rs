@@ -33,7 +33,7 @@ struct ConfigurationFile {
 }
 
 /// The tables of the page: how each is written, and its type in the schema.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 19] = [
     ("[controller]", "Controller"),
     ("[ups.NAME.nut]", "Nut"),
     ("[[domain]]", "Domain"),
@@ -42,7 +42,10 @@ const TABLES: [(&str, &str); 16] = [
     ("[host.NAME]", "Host"),
     ("feeds of a host or load", "Feed"),
     ("shutdown = { ssh = { ... } }", "Ssh"),
+    ("power = { ... }", "Power"),
     ("power = { ipmi = { ... } }", "Ipmi"),
+    ("power = { redfish = { ... } }", "Redfish"),
+    ("power = { wol = { ... } }", "Wol"),
     ("[load.NAME.passive]", "Passive"),
     ("[[tier]]", "Tier"),
     ("match of a tier", "Match"),

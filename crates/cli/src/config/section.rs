@@ -4,6 +4,8 @@
 
 pub(crate) mod host;
 pub(crate) mod outage;
+pub(crate) mod redfish;
+pub(crate) mod wol;
 
 use super::secret::SecretSource;
 use super::value::{At, Data, Time};

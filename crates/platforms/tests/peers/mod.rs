@@ -1,31 +1,21 @@
 //! The real peers of these tests, as children that end with their test: an sshd and a BMC, each on a free port of loopback.
 
+mod gate;
+
+pub(crate) use gate::gate;
+
 use ridethrough_driver::Secret;
 use ridethrough_platforms::{ipmi, ssh};
 use std::fs;
-use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub(crate) const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"];
 pub(crate) const IPMI: [&str; 2] = ["/usr/bin/ipmi_sim", "/usr/bin/ipmitool"];
-
-/// Whether a test can run here. If not, it says so where the summary of a run reads it; on CI it fails.
-pub(crate) fn gate(test: &str, programs: &[&str]) -> bool {
-    let Some(missing) = programs.iter().find(|program| !Path::new(program).exists()) else { return true };
-    let reason = format!("{missing} is not installed (run `make setup`)");
-    println!("SKIPPED: {test}: {reason}");
-    let own = std::env::current_exe().expect("a test is a program");
-    let list = own.ancestors().nth(3).expect("in the target directory").join("skipped.txt");
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(list).expect("the list of skipped tests");
-    writeln!(file, "{test}: {reason}").expect("written");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "on CI nothing may be skipped: {test}: {reason}");
-    false
-}
 
 /// Waits for a condition.
 pub(crate) async fn until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {

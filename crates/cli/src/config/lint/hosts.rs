@@ -30,7 +30,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
             let remedy = "If it carries VMs, name it among the `hosts` of its platform, spelt the same.";
             findings.info("RT0115", &subject, None, message, remedy);
         }
-        if entry.value.shutdown.is_none() {
+        if !entry.value.can_shut_down() {
             findings.warning(
                 "RT0121",
                 &subject,

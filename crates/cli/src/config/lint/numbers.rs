@@ -22,6 +22,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         not_zero("boot_time", host.boot_time.as_ref(), &subject, findings);
         port(host.ssh().and_then(|ssh| ssh.port.as_ref()), &subject, findings);
         port(host.ipmi().and_then(|ipmi| ipmi.port.as_ref()), &subject, findings);
+        port(host.wol().and_then(|wol| wol.port.as_ref()), &subject, findings);
         if let Some(suite) = host.ipmi().and_then(|ipmi| ipmi.cipher_suite.as_ref())
             && !CIPHER_SUITES.contains(suite)
         {

@@ -44,6 +44,9 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         if let Some(ipmi) = entry.value.ipmi() {
             secret(&ipmi.password, &subject, findings);
         }
+        if let Some(redfish) = entry.value.redfish() {
+            secret(&redfish.password, &subject, findings);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Each lint on a small text, with the words a person sees. The sound site below has none of the mistakes; each case puts one in.
 
+mod bmc;
 mod hosts;
 mod numbers;
 mod power;

@@ -1,5 +1,7 @@
 //! Physical hosts: their power, how they are told to go down, how they are woken.
 
+use super::redfish::Redfish;
+use super::wol::Wol;
 use crate::config::secret::{KeyFile, SecretSource};
 use crate::config::value::{At, Time};
 use schemars::JsonSchema;
@@ -22,9 +24,9 @@ pub(crate) struct Host {
     pub(crate) needs: Vec<At<String>>,
     /// How its operating system is told to shut down. Without it the host runs until the battery ends, and falls.
     pub(crate) shutdown: Option<Shutdown>,
-    /// What controls its power: it proves that the host is off, and wakes it when the mains is back. Without it neither can be
+    /// What controls its power: its BMC proves that the host is off, and wakes it when the mains is back. Without it neither can be
     /// done.
-    pub(crate) power: Option<Power>,
+    pub(crate) power: Option<At<Power>>,
     /// How long its operating system takes to go down, at worst. Too short, and the battery may end before it is down.
     /// Default: `"2m"`.
     pub(crate) shutdown_time: Option<Time>,
@@ -70,12 +72,17 @@ pub(crate) struct Ssh {
     pub(crate) command: Option<At<String>>,
 }
 
-/// What controls a host's power.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Power {
+/// What controls a host's power. Several may stand beside each other: each is looked through, and to wake the host they are tried in
+/// this order until one accepts.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Power {
     /// Its BMC, over IPMI 2.0.
-    Ipmi(Ipmi),
+    pub(crate) ipmi: Option<Ipmi>,
+    /// Its BMC, over Redfish.
+    pub(crate) redfish: Option<Redfish>,
+    /// Its network card, by a magic packet. This only wakes: it says nothing about the host, and proves nothing.
+    pub(crate) wol: Option<Wol>,
 }
 
 /// A BMC that speaks IPMI.
@@ -102,7 +109,32 @@ impl Host {
 
     /// The BMC's settings, where there is one.
     pub(crate) fn ipmi(&self) -> Option<&Ipmi> {
-        self.power.as_ref().map(|Power::Ipmi(ipmi)| ipmi)
+        self.power.as_ref()?.ipmi.as_ref()
+    }
+
+    /// The Redfish settings of its BMC, where it has one that speaks it.
+    pub(crate) fn redfish(&self) -> Option<&Redfish> {
+        self.power.as_ref()?.redfish.as_ref()
+    }
+
+    /// How it is woken by its network card, where it is.
+    pub(crate) fn wol(&self) -> Option<&Wol> {
+        self.power.as_ref()?.wol.as_ref()
+    }
+
+    /// Whether anything can tell it to shut down.
+    pub(crate) fn can_shut_down(&self) -> bool {
+        self.shutdown.is_some() || self.redfish().is_some_and(Redfish::can_shut_down)
+    }
+
+    /// Whether anything can wake it.
+    pub(crate) fn can_wake(&self) -> bool {
+        self.can_prove_off() || self.wol().is_some()
+    }
+
+    /// Whether anything can prove it off.
+    pub(crate) fn can_prove_off(&self) -> bool {
+        self.ipmi().is_some() || self.redfish().is_some()
     }
 
     /// Takes relative paths from that folder.
@@ -115,8 +147,9 @@ impl Host {
                 **path = folder.join(&**path);
             }
         }
-        if let Some(Power::Ipmi(ipmi)) = &mut self.power {
-            ipmi.password.resolve(folder);
+        if let Some(power) = &mut self.power {
+            power.ipmi.iter_mut().for_each(|ipmi| ipmi.password.resolve(folder));
+            power.redfish.iter_mut().for_each(|redfish| redfish.resolve(folder));
         }
     }
 }
