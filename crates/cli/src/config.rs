@@ -4,6 +4,8 @@
 //! written, in `load` for how it is read, in `lint.rs` for what it must make sense of.
 
 mod convert;
+#[cfg(test)]
+mod example_plans;
 mod lint;
 mod read;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod secret;
 pub(crate) mod section;
 mod source;
 mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -22,12 +25,13 @@ pub(crate) use render::render;
 pub(crate) use secret::{SecretError, SecretSource};
 pub(crate) use source::{Located, Place};
 
+use read::Read;
 use ridethrough_model::Finding;
 use section::host::Host;
 use section::outage::{Domain, Tier};
 use section::{Controller, Load, Moves, Platform, Ups};
 use source::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,9 @@ const DEFAULT_DATA_DIR: &str = "/var/lib/ridethrough";
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// More is a mistake.
 const FILES_MAX: usize = 256;
+
+/// The JSON Schema of one file of the configuration. A test keeps it that of the code.
+pub(crate) const SCHEMA: &str = include_str!("../../../docs/configuration.schema.json");
 
 /// A section and where it begins.
 #[derive(Clone, Debug)]
@@ -102,13 +109,26 @@ impl Config {
 /// Everything that keeps it from being understood; then nothing of it is used.
 pub(crate) fn load(path: &Path) -> Result<Config, Vec<Located>> {
     let sources = open(path).map_err(|finding| vec![Located::everywhere(finding)])?;
-    let (mut config, mut findings) = read::read(&sources);
+    let Read { mut config, mut findings, declared } = read::read(&sources);
+    config.resolve_paths();
     if findings.is_empty() {
-        config.resolve_paths();
         return Ok(config);
     }
+    findings.extend(config.lint().into_iter().filter(|found| is_true_of_a_part(found, &declared)));
     source::sort(&mut findings);
     Err(findings)
+}
+
+/// Whether a finding about what could be read stands whatever the rest turns out to be: secrets, and names that are nowhere.
+fn is_true_of_a_part(found: &Located, declared: &BTreeSet<String>) -> bool {
+    match found.finding.code.as_str() {
+        "RT0108" | "RT0109" => true,
+        "RT0111" => found.place.as_ref().is_some_and(|place| {
+            let written = place.source.text.get(place.span.clone()).unwrap_or_default();
+            !declared.contains(written.trim_matches(['"', '\'']))
+        }),
+        _ => false,
+    }
 }
 
 /// The configuration, if it could be read, and everything there is to say about it.

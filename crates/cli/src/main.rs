@@ -49,6 +49,8 @@ enum Command {
     /// Run the controller in the foreground: it observes, and acts in domains that are armed
     Serve,
     Check(CheckArgs),
+    /// Print the JSON Schema of the configuration, for editors and validators
+    Schema,
     Status(StatusArgs),
     Plan(PlanArgs),
     Events(EventsArgs),
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(failure) => Err(failure),
         },
+        Command::Schema => Ok(config::SCHEMA.to_owned()),
         _ => ask(&cli),
     };
     match said {
@@ -90,7 +93,7 @@ fn ask(cli: &Cli) -> Result<String, Failure> {
     let (style, json) = (Style::of_stdout(), cli.api.json);
     runtime.block_on(async {
         match &cli.command {
-            Command::Demo(_) | Command::Serve | Command::Check(_) => unreachable!("they ask no controller"),
+            Command::Demo(_) | Command::Serve | Command::Check(_) | Command::Schema => unreachable!("they ask no controller"),
             Command::Status(args) => status::run(&client, args, &style, json).await,
             Command::Plan(args) => plan::run(&client, args, &style, json).await,
             Command::Events(args) => events::run(&client, args, &style, json).await,

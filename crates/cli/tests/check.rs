@@ -134,3 +134,69 @@ fn with_mistakes_in_it_nobody_is_asked() {
     assert!(text.contains("No peer was asked"), "{text}");
     assert!(!text.contains("RT02"), "{text}");
 }
+
+#[test]
+fn point_6_ten_mistakes_of_one_file_are_shown_at_once_each_at_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("site.toml");
+    fs::write(dir.path().join("open"), "s3cret\n").expect("it is written");
+    fs::set_permissions(dir.path().join("open"), PermissionsExt::from_mode(0o644)).expect("it is ours");
+    let text = r#"[controller]
+silense = "15s"
+poll_mains = 5
+
+[ups.rack-a.nut]
+host = "10.0.0.5"
+ups = "a"
+user = "rt"
+password = { file = "open" }
+
+[ups.rack-b.nut]
+host = "10.0.0.5"
+ups = "b
+user = "rt"
+
+[ups.rack-c.nut]
+host = 10
+ups = "c"
+user = "rt"
+password = "hunter2"
+
+[host.kvm1]
+feeds = [{ ups = "rack-b" }]
+shutdown_time = "2 parsecs"
+
+[host.kvm1]
+feeds = [{ ups = "rack-b" }]
+
+[host.kvm2]
+feeds = [{ ups = "rack-x" }]
+power = { ipmi = { address = "10.0.1.1", user = "rt", password = { file = "missing" } } }
+
+[[tier]]
+name = "t"
+on_outage = ["mvoe"]
+"#;
+    fs::write(&config, text).expect("it is written");
+    let (code, text) = check(&config, &["--json"]);
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let word = |one: &Value, key: &str| one[key].as_str().expect("a text").to_owned();
+    let line = |one: &Value| format!("{}:{} {} {}\n", one["line"], one["column"], word(one, "code"), word(one, "message"));
+    let shown: String = report["findings"].as_array().expect("findings").iter().map(line).collect();
+    assert_eq!(code, 1);
+    expect![[r#"
+        2:1 RT0103 unknown key `silense`.
+        3:14 RT0104 invalid type: integer `5`, expected a length of time such as "90s", "1m 30s" or "2h".
+        9:12 RT0109 the file DIR/open with a secret is open to other users (mode 0644).
+        13:9 RT0102 this is no TOML: invalid basic string, expected `"`. The rest of this table is not looked at.
+        17:8 RT0104 invalid type: integer `10`, expected a text in quotes.
+        20:12 RT0106 a secret must not stand in the configuration itself.
+        24:17 RT0104 `2 parsecs` is not a length of time such as "90s", "1m 30s" or "2h".
+        26:7 RT0105 `[host.kvm1]` is there already, in line 22.
+        30:18 RT0111 it is fed by `rack-x`, which is no UPS.
+        31:66 RT0108 the file DIR/missing cannot be read: No such file or directory (os error 2).
+        35:14 RT0103 unknown value `mvoe`.
+    "#]]
+    .assert_eq(&shown.replace(&dir.path().display().to_string(), "DIR"));
+    assert!(!check(&config, &[]).1.contains("hunter2"), "a secret is not repeated on the screen");
+}

@@ -4,10 +4,11 @@
 use super::secret::{CLEAR_TEXT, NO_REFERENCE};
 use super::source::{Located, Place, Source};
 use super::suggest::nearest;
+use super::syntax::{self, Damage};
 use super::{Config, Entry};
 use ridethrough_model::Finding;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
@@ -23,38 +24,57 @@ const NOT_ONE: &str = "wanted exactly 1 element";
 /// The end of libvirt's word for transports that are planned.
 const NOT_YET: &str = "is not supported yet";
 
+/// What could be read, and what not.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) config: Config,
+    pub(super) findings: Vec<Located>,
+    /// The name of every table, also of those that could not be read.
+    pub(super) declared: BTreeSet<String>,
+}
+
+/// serde's words for a person.
+const WORDS: [(&str, &str); 6] = [
+    ("expected u8", "expected a whole number from 0 to 255"),
+    ("expected u16", "expected a whole number from 0 to 65535"),
+    ("expected u32", "expected a whole number"),
+    ("expected a string", "expected a text in quotes"),
+    ("expected a sequence", "expected a list: [ ... ]"),
+    ("expected a boolean", "expected true or false"),
+];
+
 /// Reads all files, in order.
-pub(super) fn read(sources: &[Arc<Source>]) -> (Config, Vec<Located>) {
+pub(super) fn read(sources: &[Arc<Source>]) -> Read {
     let mut reader = Reader::default();
     for source in sources {
         reader.file(source);
     }
-    (reader.config, reader.findings)
+    Read { config: reader.config, findings: reader.findings, declared: reader.declared }
 }
 
 #[derive(Default)]
 struct Reader {
     config: Config,
     findings: Vec<Located>,
+    /// Of the file being read.
+    damage: Damage,
+    declared: BTreeSet<String>,
 }
 
 impl Reader {
     fn file(&mut self, source: &Arc<Source>) {
         let (root, errors) = DeTable::parse_recoverable(&source.text);
-        let is_broken = !errors.is_empty();
-        for error in errors {
-            let place = Place { source: Arc::clone(source), span: error.span().unwrap_or(0..0) };
-            let message = format!("this is no TOML: {}.", error.message());
-            let remedy = "Mend it here or just before; https://toml.io shows how tables, texts and lists are written.";
-            self.findings.push(Located::at(place, Finding::error("RT0102", "file", message, remedy)));
-        }
-        if is_broken {
-            return;
-        }
+        let (said, damage) = syntax::judge(source, &errors);
+        let before = self.findings.len();
+        self.damage = damage;
         for (key, value) in root.into_inner() {
             let place = Place { source: Arc::clone(source), span: key.span() };
             self.section(key.get_ref(), value, &place);
         }
+        let damage = std::mem::take(&mut self.damage);
+        let here = self.findings.split_off(before);
+        self.findings.extend(here.into_iter().filter(|found| found.place.as_ref().is_none_or(|place| !damage.holds(place))));
+        self.findings.extend(said);
     }
 
     fn section(&mut self, key: &str, value: Spanned<DeValue<'_>>, place: &Place) {
@@ -138,13 +158,14 @@ impl Reader {
         for (name, value) in entries {
             let subject = format!("{noun} {}", name.get_ref());
             let place = place.at(name.span());
+            self.declared.insert(name.get_ref().to_string());
             if let Some(first) = known.get(name.get_ref().as_ref()) {
                 let what = format!("`[{key}.{}]`", name.get_ref());
                 self.twice(&subject, &what, &place, &first.place.clone());
                 continue;
             }
             let drivers = value.get_ref().as_table().map_or(0, DeTable::len);
-            if !driver.is_empty() && drivers != 1 {
+            if !driver.is_empty() && drivers != 1 && !(drivers == 0 && self.damage.is_some()) {
                 let message = format!("it must say with which driver, and only one: there are {drivers} keys here.");
                 let remedy = format!("Write `[{key}.{}.{driver}]` and put its keys below that.", name.get_ref());
                 self.wrong(&subject, &message, &remedy, &place);
@@ -188,7 +209,7 @@ impl Reader {
             let is_missing = [MISSING, NOT_ONE].iter().any(|start| error.message().starts_with(start));
             // It may be what was taken out, or what that was meant to be.
             let is_ours = is_missing && (wounded.contains(&span) || !wounded.is_empty() && span == place.span);
-            if !is_ours {
+            if !(is_ours || is_missing && self.damage.is_some()) {
                 self.findings.push(structural(subject, error.message(), &place.at(span.clone())));
             }
             let whole = value.span();
@@ -237,6 +258,7 @@ fn structural(subject: &str, message: &str, place: &Place) -> Located {
         Finding::error("RT0104", subject, format!("the key {key} is missing."), remedy)
     } else {
         let remedy = "Correct the value; docs/configuration.md says what is allowed.";
+        let message = WORDS.iter().fold(message.to_owned(), |said, (theirs, ours)| said.replace(theirs, ours));
         Finding::error("RT0104", subject, format!("{message}."), remedy)
     };
     Located::at(place.clone(), finding)

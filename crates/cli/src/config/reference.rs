@@ -61,12 +61,14 @@ const HEAD: &str = "\
 <!-- Made from the comments in crates/cli/src/config: change them, then UPDATE_EXPECT=1 cargo test -p ridethrough-cli reference -->
 
 One TOML file, or a folder whose `*.toml` are taken together in the order of their names (`--config PATH`, or
-`RIDETHROUGH_CONFIG`). `examples/two-racks.toml` is a whole site with comments. `configuration.schema.json` in this folder lets
-editors complete and check it.
+`RIDETHROUGH_CONFIG`). `examples/` holds five typical sites with comments. `configuration.schema.json` in this folder, which
+`ridethrough schema` prints too, lets editors complete and check it: with Taplo (\"Even Better TOML\") write
+`#:schema PATH/configuration.schema.json` into the first line.
 
     ridethrough check --config PATH             all that is wrong, with file, line, column, and what to do
     ridethrough check --connect --config PATH   asks every UPS, platform, host and BMC too; changes nothing
 
+All mistakes of all files are shown at once; after a mistake in the TOML itself only the table it is in is left out.
 `check` exits with 1 if there are errors, with 0 if there are only warnings; `--json` prints the same for programs. `serve` does
 not start with errors. It also prints how far this version keeps the rules of protection: what it says is *not yet covered* is
 not protected by it.

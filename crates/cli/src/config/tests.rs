@@ -11,7 +11,7 @@ pub(super) fn read_texts(texts: &[&str]) -> Result<Config, Vec<Located>> {
         .zip(texts)
         .map(|(name, text)| Arc::new(Source { path: format!("{name}.toml").into(), text: (*text).to_owned() }))
         .collect();
-    let (config, mut findings) = read::read(&sources);
+    let Read { config, mut findings, .. } = read::read(&sources);
     source::sort(&mut findings);
     if findings.is_empty() { Ok(config) } else { Err(findings) }
 }
@@ -113,34 +113,34 @@ hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
     check(
         &[text],
         expect![[r#"
-        error RT0104: domain ä: invalid type: integer `60`, expected a length of time such as "90s", "1m 30s" or "2h".
-         --> a.toml:5:16
-          |
-        5 | ride_through = 60
-          |                ^^
-          = Correct the value; docs/configuration.md says what is allowed.
+            error RT0104: domain ä: invalid type: integer `60`, expected a length of time such as "90s", "1m 30s" or "2h".
+             --> a.toml:5:16
+              |
+            5 | ride_through = 60
+              |                ^^
+              = Correct the value; docs/configuration.md says what is allowed.
 
-        error RT0104: domain ä: `15` is not a percentage such as "45%".
-         --> a.toml:6:10
-          |
-        6 | margin = "15"
-          |          ^^^^
-          = Correct the value; docs/configuration.md says what is allowed.
+            error RT0104: domain ä: `15` is not a percentage such as "45%".
+             --> a.toml:6:10
+              |
+            6 | margin = "15"
+              |          ^^^^
+              = Correct the value; docs/configuration.md says what is allowed.
 
-        error RT0104: UPS x: invalid value: integer `70000`, expected u16.
-         --> a.toml:9:8
-          |
-        9 | port = 70000
-          |        ^^^^^
-          = Correct the value; docs/configuration.md says what is allowed.
+            error RT0104: UPS x: invalid value: integer `70000`, expected a whole number from 0 to 65535.
+             --> a.toml:9:8
+              |
+            9 | port = 70000
+              |        ^^^^^
+              = Correct the value; docs/configuration.md says what is allowed.
 
-        error RT0107: platform lab: `qemu+tls://kvm1/system`: libvirt over TLS is not supported yet; use qemu+tcp:// or qemu+unix://.
-          --> a.toml:11:26
-           |
-        11 | hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
-           |                          ^^^^^^^^^^^^^^^^^^^^^^^^
-           = Use what is supported; docs/configuration.md lists it.
-    "#]],
+            error RT0107: platform lab: `qemu+tls://kvm1/system`: libvirt over TLS is not supported yet; use qemu+tcp:// or qemu+unix://.
+              --> a.toml:11:26
+               |
+            11 | hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
+               |                          ^^^^^^^^^^^^^^^^^^^^^^^^
+               = Use what is supported; docs/configuration.md lists it.
+        "#]],
     );
 }
 
@@ -149,24 +149,24 @@ fn what_is_no_toml_is_shown_at_its_place() {
     check(
         &["[ups.a.nut]\nhost = \"x\nups = \"y\"\n"],
         expect![[r#"
-        error RT0102: file: this is no TOML: invalid basic string, expected `"`.
-         --> a.toml:2:10
-          |
-        2 | host = "x
-          |          ^
-          = Mend it here or just before; https://toml.io shows how tables, texts and lists are written.
-    "#]],
+            error RT0102: file: this is no TOML: invalid basic string, expected `"`. The rest of this table is not looked at.
+             --> a.toml:2:10
+              |
+            2 | host = "x
+              |          ^
+              = Mend it here or just before; https://toml.io shows how tables, texts and lists are written.
+        "#]],
     );
     check(
         &["[a]\n[a]\n"],
         expect![[r#"
-        error RT0102: file: this is no TOML: duplicate key.
-         --> a.toml:2:2
-          |
-        2 | [a]
-          |  ^
-          = Mend it here or just before; https://toml.io shows how tables, texts and lists are written.
-    "#]],
+            error RT0105: file: `[a]` is there already, in line 1.
+             --> a.toml:2:2
+              |
+            2 | [a]
+              |  ^
+              = Keep one of them; if two things are meant, give them two names.
+        "#]],
     );
 }
 

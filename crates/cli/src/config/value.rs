@@ -53,6 +53,8 @@ pub(crate) trait Written: Copy {
     const EXPECTED: &'static str;
     /// Its name in the reference.
     const NAME: &'static str;
+    /// What editors check it by; it takes all that `read` takes.
+    const PATTERN: &'static str;
     /// Reads it.
     fn read(text: &str) -> Result<Self, UnitError>;
 }
@@ -60,6 +62,7 @@ pub(crate) trait Written: Copy {
 impl Written for Millis {
     const EXPECTED: &'static str = "a length of time such as \"90s\", \"1m 30s\" or \"2h\"";
     const NAME: &'static str = "time";
+    const PATTERN: &'static str = r"^\s*([0-9]+(\.[0-9]+)?(ms|s|m|min|h|d)\s*)+$";
     fn read(text: &str) -> Result<Self, UnitError> {
         Self::parse(text)
     }
@@ -68,6 +71,7 @@ impl Written for Millis {
 impl Written for Bytes {
     const EXPECTED: &'static str = "an amount of data such as \"512MiB\" or \"4GiB\"";
     const NAME: &'static str = "data";
+    const PATTERN: &'static str = r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGT]iB|[kMGT]?B)\s*$";
     fn read(text: &str) -> Result<Self, UnitError> {
         Self::parse(text)
     }
@@ -76,6 +80,7 @@ impl Written for Bytes {
 impl Written for Ppm {
     const EXPECTED: &'static str = "a percentage such as \"45%\"";
     const NAME: &'static str = "percentage";
+    const PATTERN: &'static str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
     fn read(text: &str) -> Result<Self, UnitError> {
         Self::parse(text)
     }
@@ -121,6 +126,6 @@ impl<T: Written> JsonSchema for Quantity<T> {
         T::NAME.into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": T::NAME })
+        json_schema!({ "type": "string", "format": T::NAME, "pattern": T::PATTERN })
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
             && !host.can_prove_off()
         {
             let message = "Wake-on-LAN only wakes it: nothing can prove that it is off.";
-            let remedy = "Add its BMC beside it (`ipmi` or `redfish`), if it has one; without proof it is only taken to be down.";
+            let remedy = "Add its BMC beside it (`ipmi` or `redfish`), if it has one; else its shutdown ends as not proven.";
             findings.warning("RT0156", &subject, Some(wol.mac.span()), message, remedy);
         }
     }

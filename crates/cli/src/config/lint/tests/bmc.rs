@@ -17,21 +17,21 @@ fn what_wakes_but_proves_nothing_is_said_and_so_is_an_empty_table() {
         KVM2,
         "power = { wol = { mac = \"52:54:00:00:00:02\", port = 0 } }",
         expect![[r#"
-        warning RT0156: host kvm2: Wake-on-LAN only wakes it: nothing can prove that it is off.
-          --> a.toml:21:25
-           |
-        21 | power = { wol = { mac = "52:54:00:00:00:02", port = 0 } }
-           |                         ^^^^^^^^^^^^^^^^^^^
-           = Add its BMC beside it (`ipmi` or `redfish`), if it has one; without proof it is only taken to
-             be down.
+            warning RT0156: host kvm2: Wake-on-LAN only wakes it: nothing can prove that it is off.
+              --> a.toml:21:25
+               |
+            21 | power = { wol = { mac = "52:54:00:00:00:02", port = 0 } }
+               |                         ^^^^^^^^^^^^^^^^^^^
+               = Add its BMC beside it (`ipmi` or `redfish`), if it has one; else its shutdown ends as not
+                 proven.
 
-        error RT0123: host kvm2: port 0 is none.
-          --> a.toml:21:53
-           |
-        21 | power = { wol = { mac = "52:54:00:00:00:02", port = 0 } }
-           |                                                     ^
-           = Take it out to have the usual port.
-    "#]],
+            error RT0123: host kvm2: port 0 is none.
+              --> a.toml:21:53
+               |
+            21 | power = { wol = { mac = "52:54:00:00:00:02", port = 0 } }
+               |                                                     ^
+               = Take it out to have the usual port.
+        "#]],
     );
     check(
         KVM2,
