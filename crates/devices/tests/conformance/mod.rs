@@ -44,6 +44,7 @@ impl Peer for NutFixture {
             in_flight_max: |calls| 2 * calls,
             secrets: &[RIGHT, WRONG],
             patience: Duration::from_millis(600),
+            gives_up: Duration::from_millis(600),
             exceptions: &[("D5", "it sends no commands to the UPS")],
         }
     }

@@ -7,6 +7,7 @@ use super::{Found, Verdict, broken, concurrently};
 use crate::{FailureKind, HostPower, TookEffect};
 use async_trait::async_trait;
 use ridethrough_model::HostPowerState;
+use std::time::Duration;
 
 /// A fake of one host, on in the beginning.
 #[async_trait]
@@ -103,27 +104,29 @@ async fn h1<P: HostPowerFixture>(peer: &P) -> Found {
 }
 
 async fn h2<P: HostPowerFixture>(peer: &P, facts: &Facts) -> Found {
-    for is_on in [true, false] {
-        for fault in facts.faults.iter().copied().filter(|fault| fault.is_loss() && *fault != Fault::ReplyLost) {
-            peer.heal().await;
-            let known = peer.host_power();
-            let _ = known.observe(&cx(WELL)).await;
-            peer.set(is_on).await;
-            peer.misbehave(fault).await;
-            let (fresh, when) = (peer.host_power(), format!("{fault:?}, the host is on: {is_on}"));
-            let looks = [&known, &fresh].map(|power| Box::pin(unknown(&**power, facts, &when)) as _);
-            concurrently::all(looks).await.into_iter().collect::<Result<Vec<()>, Verdict>>()?;
-        }
+    let losses = facts.faults.iter().copied().filter(|fault| fault.is_loss() && *fault != Fault::ReplyLost);
+    let cases = losses.map(|fault| (fault, true, facts.patience));
+    // A host that is off all the same; and the driver's own means giving up before the deadline.
+    let others = [(Fault::Silent, false, facts.patience), (Fault::Silent, true, facts.gives_up)];
+    for (fault, is_on, limit) in cases.chain(others) {
+        peer.heal().await;
+        let known = peer.host_power();
+        let _ = known.observe(&cx(WELL)).await;
+        peer.set(is_on).await;
+        peer.misbehave(fault).await;
+        let (fresh, when) = (peer.host_power(), format!("{fault:?}, the host is on: {is_on}"));
+        let looks = [&known, &fresh].map(|power| Box::pin(unknown(&**power, limit, &when)) as _);
+        concurrently::all(looks).await.into_iter().collect::<Result<Vec<()>, Verdict>>()?;
     }
     peer.heal().await;
     if peer.contradict().await {
-        unknown(&*peer.host_power(), facts, "on and off at once").await?;
+        unknown(&*peer.host_power(), facts.patience, "on and off at once").await?;
     }
     Ok(())
 }
 
-async fn unknown(power: &dyn HostPower, facts: &Facts, when: &str) -> Found {
-    match power.observe(&cx(facts.patience)).await {
+async fn unknown(power: &dyn HostPower, limit: Duration, when: &str) -> Found {
+    match power.observe(&cx(limit)).await {
         Ok(HostPowerState::Unknown) => Ok(()),
         other => Err(broken(format!("{when}: {other:?}"))),
     }

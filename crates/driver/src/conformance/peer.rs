@@ -53,6 +53,9 @@ pub struct Facts {
     pub secrets: &'static [&'static str],
     /// The deadline of a call that ends in a fault. A call to a peer that is well is quicker than this, on a busy machine too.
     pub patience: Duration,
+    /// A deadline so long that whatever the driver uses (a program, a library) gives up on a silent peer before it. Where nothing
+    /// does so by itself: the same as `patience`.
+    pub gives_up: Duration,
     /// Rules for which there is nothing to keep, and why. Each is in `docs/drivers.md`.
     pub exceptions: &'static [(&'static str, &'static str)],
 }

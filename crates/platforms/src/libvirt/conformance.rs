@@ -62,6 +62,7 @@ impl Peer for LibvirtFixture {
             in_flight_max: |_| IN_FLIGHT_MAX,
             secrets: &[],
             patience: Duration::from_millis(600),
+            gives_up: Duration::from_millis(600),
             exceptions: &[("C5", "it is given no secret: who may connect is decided by keys that it does not read into errors")],
         }
     }

@@ -31,6 +31,7 @@ impl Peer for SshFixture {
             in_flight_max: |calls| calls + 1,
             secrets: &[],
             patience: Duration::from_secs(2),
+            gives_up: Duration::from_secs(2),
             exceptions: &[
                 ("C4", "`ssh` speaks the protocol; all that is read of it is how it ended"),
                 ("C5", "it is given no secret: `ssh` reads the key itself"),
@@ -133,6 +134,8 @@ impl Peer for IpmiFixture {
             in_flight_max: |calls| calls,
             secrets: &[RIGHT, WRONG],
             patience: Duration::from_secs(2),
+            // `ipmitool` asks three times.
+            gives_up: Duration::from_secs(12),
             exceptions: &[("C4", "`ipmitool` speaks the protocol; of what it says, only words that we know count")],
         }
     }

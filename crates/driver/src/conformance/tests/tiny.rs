@@ -186,6 +186,7 @@ impl Peer for Tiny {
             in_flight_max: |calls| calls,
             secrets: &[RIGHT, WRONG],
             patience: Duration::from_secs(1),
+            gives_up: Duration::from_secs(1),
             exceptions: &[],
         }
     }
