@@ -26,6 +26,8 @@ pub(super) trait Makes<P: Peer> {
     /// Faults that have a rule of the trait's own.
     const ELSEWHERE: &'static [Fault];
     async fn make(peer: &P) -> Box<dyn Subject>;
+    /// Brings a peer that is well to where the call has something to do.
+    async fn ready(_peer: &P, _call: Call) {}
 }
 
 /// Runs one of the C rules; `None`: it is none.
@@ -118,6 +120,7 @@ async fn c2<P: Peer, M: Makes<P>>(peer: &P, facts: &Facts) -> Found {
                 return Err(broken(format!("the peer is well, and yet `{}` says {}", call.name, answer.shown())));
             }
             peer.heal().await;
+            M::ready(peer, call).await;
             let mut subject = M::make(peer).await;
             let before = peer.effects();
             peer.misbehave(fault).await;
@@ -281,6 +284,7 @@ async fn c8<P: Peer, M: Makes<P>>(peer: &P, facts: &Facts) -> Found {
     for fault in facts.faults.iter().copied().filter(|fault| fault.is_loss()) {
         for call in M::make(peer).await.calls() {
             peer.heal().await;
+            M::ready(peer, call).await;
             // New: one that has a connection may find out that it is dead, and dial once more.
             let subject = M::make(peer).await;
             let before = (peer.looks(), peer.effects());

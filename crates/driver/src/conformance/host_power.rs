@@ -2,7 +2,7 @@
 
 use super::all::{self, Makes, WELL, excepted};
 use super::peer::{Facts, Fault, Peer};
-use super::subject::{Answer, OfHostPower, Subject, cx};
+use super::subject::{Answer, Call, OfHostPower, Subject, cx};
 use super::{Found, Verdict, broken, concurrently};
 use crate::{FailureKind, HostPower, TookEffect};
 use async_trait::async_trait;
@@ -42,6 +42,11 @@ impl<P: HostPowerFixture> Makes<P> for HostPowers {
     const ELSEWHERE: &'static [Fault] = &[Fault::WrongPassword];
     async fn make(peer: &P) -> Box<dyn Subject> {
         Box::new(OfHostPower(peer.host_power()))
+    }
+    async fn ready(peer: &P, call: Call) {
+        if call.name == "wake" {
+            peer.set(false).await;
+        }
     }
 }
 

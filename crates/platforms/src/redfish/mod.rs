@@ -2,6 +2,8 @@
 //!
 //! Begin reading in [`Redfish`]; `wire.rs` knows what services say, `http.rs` how they are asked.
 
+#[cfg(test)]
+mod fuzz_tests;
 mod http;
 #[cfg(test)]
 mod tests;

@@ -52,20 +52,12 @@ impl Peer for SshFixture {
     }
 
     async fn misbehave(&self, fault: Fault) {
-        {
-            let mut state = self.wire.state();
-            state.effects_before = state.effects();
-            state.fault = Some(fault);
-        }
-        if fault == Fault::Refusing {
-            self.wire.stop().await;
-        }
+        self.wire.misbehave(fault).await;
     }
 
     async fn heal(&self) {
-        self.wire.state().fault = None;
         let _ = fs::remove_file(self.sshd.file("down"));
-        self.wire.resume().await;
+        self.wire.heal().await;
     }
 
     async fn restart(&self) {

@@ -91,6 +91,23 @@ impl Wire {
         *self.serving.lock().expect("not poisoned") = Some(workers);
     }
 
+    /// From now on, also on connections that exist.
+    pub(crate) async fn misbehave(&self, fault: Fault) {
+        {
+            let mut state = self.state();
+            state.effects_before = state.effects();
+            state.fault = Some(fault);
+        }
+        if fault == Fault::Refusing {
+            self.stop().await;
+        }
+    }
+
+    pub(crate) async fn heal(&self) {
+        self.state().fault = None;
+        self.resume().await;
+    }
+
     /// Every connection breaks and nobody listens any more.
     pub(crate) async fn stop(&self) {
         *self.serving.lock().expect("not poisoned") = None;

@@ -1,5 +1,6 @@
 //! A host's power over Redfish: against sushy-tools, a service we did not write, and against one that lies.
 
+mod conformance;
 mod fake;
 #[path = "../peers/gate.rs"]
 mod gate;
