@@ -57,7 +57,8 @@ fn main() -> Result<()> {
     day.show(&["check", "--connect"])?;
     let own = ("RIDETHROUGH_SMBIOS_UUID", "11111111-2222-4333-8444-555555555555");
     let mut controller = day.lab.serve(day.lab.config_path().as_path(), &[own])?;
-    day.until("the controller sees all", &["status", "--vms"], "ci2")?;
+    day.until("there is a plan", &["status"], "the plan fits the battery")?;
+    day.until("every host is seen", &["status"], "kvm2  on ")?;
     for args in [
         &["status"][..],
         &["status", "--vms"],
