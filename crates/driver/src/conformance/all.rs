@@ -127,13 +127,22 @@ async fn c2<P: Peer, M: Makes<P>>(peer: &P, facts: &Facts) -> Found {
             if fault == Fault::WrongPassword {
                 subject = M::make(peer).await;
             }
-            let answer = ended(&*subject, call, facts.patience).await?;
+            let answer = ended(&*subject, call, time_for(fault, facts)).await?;
             let effects = peer.effects().saturating_sub(before);
             judge(fault, call, &answer, effects)
                 .map_err(|how| broken(format!("{fault:?}, `{}`: {how}; it says {}", call.name, answer.shown())))?;
         }
     }
     Ok(())
+}
+
+/// A fault that is an answer is awaited however busy the machine is; of a lost reply, at least the request has to get there.
+fn time_for(fault: Fault, facts: &Facts) -> Duration {
+    match fault {
+        Fault::ReplyLost => facts.patience * 5,
+        fault if fault.is_loss() => facts.patience,
+        _ => WELL,
+    }
 }
 
 /// Whether the answer to a fault tells what it was and what it may have done.
