@@ -3,6 +3,7 @@
 use crate::BASE;
 use crate::command::{Commanded, MaintenanceRequest, SetModeRequest};
 use crate::error::{ApiError, code};
+use crate::hold::{ByRequest, HoldRequest};
 use crate::plan::PlanAnswer;
 use crate::run::{EventsPage, RunDetail, Runs};
 use crate::status::Status;
@@ -144,6 +145,38 @@ impl Client {
     pub async fn maintenance(&self, ups: &str, duration_ms: Option<u64>, by: &str) -> Result<Commanded, ClientError> {
         let body = MaintenanceRequest { duration_ms, by: by.to_owned() };
         self.post(&format!("/ups/{}/maintenance", segment(ups)), &body).await
+    }
+
+    /// Starts nothing more for a time, at most to the last safe moment unless `even_if_lost`.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`].
+    pub async fn hold(&self, duration_ms: u64, even_if_lost: bool, by: &str) -> Result<Commanded, ClientError> {
+        self.post("/hold", &HoldRequest { duration_ms, even_if_lost, by: by.to_owned() }).await
+    }
+
+    /// Ends the hold.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`].
+    pub async fn release_hold(&self, by: &str) -> Result<Commanded, ClientError> {
+        self.post("/hold/release", &ByRequest { by: by.to_owned() }).await
+    }
+
+    /// Aborts the open run: it starts nothing more.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`].
+    pub async fn abort(&self, by: &str) -> Result<Commanded, ClientError> {
+        self.post("/abort", &ByRequest { by: by.to_owned() }).await
+    }
+
+    /// Lets an aborted run go on.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`].
+    pub async fn bring_back(&self, by: &str) -> Result<Commanded, ClientError> {
+        self.post("/return", &ByRequest { by: by.to_owned() }).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod command;
 pub mod error;
+pub mod hold;
 pub mod plan;
 pub mod run;
 pub mod status;
@@ -14,6 +15,7 @@ pub mod status;
 pub use client::{Client, ClientError};
 pub use command::{Commanded, MaintenanceRequest, SetModeRequest};
 pub use error::{ApiError, code};
+pub use hold::{Abort, ByRequest, Hold, HoldRequest};
 pub use plan::{Fate, HostEnd, Plan, PlanAnswer, PlanScope, PlannedAction, UpsEnd};
 pub use run::{Action, Event, EventsPage, Run, RunDetail, RunSummary, Runs};
 pub use status::{Domain, Finding, Host, Status, Ups, Vm};

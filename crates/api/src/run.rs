@@ -1,5 +1,6 @@
 //! Runs and what happened in them: `GET /api/v1/runs`, `/runs/{id}`, `/events`.
 
+use crate::hold::Abort;
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /api/v1/runs`: newest first.
@@ -37,6 +38,18 @@ pub struct Run {
     pub state: String,
     /// Every action of every plan of it, in order of number.
     pub actions: Vec<Action>,
+    /// A person aborted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Abort>,
+    /// Names of VMs that were stopped in it, or are being stopped, and are not back.
+    #[serde(default)]
+    pub stopped: Vec<String>,
+    /// Names of VMs that were moved away in it and are not back.
+    #[serde(default)]
+    pub moved: Vec<String>,
+    /// Hosts that were shut down in it, or are being shut down, and are not back.
+    #[serde(default)]
+    pub hosts_down: Vec<String>,
 }
 
 /// One action of a run.

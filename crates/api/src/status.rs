@@ -1,5 +1,6 @@
 //! The whole site now, as `GET /api/v1/status` tells it.
 
+use crate::hold::Hold;
 use crate::run::Run;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct Status {
     /// The run under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
+    /// A hold in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// What is wrong or missing now.
     pub findings: Vec<Finding>,
 }
@@ -73,6 +77,9 @@ pub struct Domain {
     pub phase_words: String,
     /// Time on battery in this incident.
     pub on_battery_for_s: Option<u64>,
+    /// While it rides through: time until that is over.
+    #[serde(default)]
+    pub ride_through_left_s: Option<u64>,
     /// Time until it must act whatever happens: the last safe moment.
     pub must_act_in_s: Option<u64>,
     /// Whether everything would fit the battery if it lost mains now; `None` while there is no standing plan.

@@ -1,17 +1,40 @@
 //! The commands that speak to a running controller, and `serve` itself. Each file: what is asked, how it looks.
 
 pub(crate) mod arm;
+mod ask;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod events;
+pub(crate) mod explain;
+mod frame;
+pub(crate) mod hold;
 pub(crate) mod maintenance;
+pub(crate) mod manual;
 pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod status;
+mod verdict;
+mod watch;
 
 use crate::output::{Style, Tone};
 use ridethrough_api::Finding;
+
+/// What a command has to say, and its exit code.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// For stdout.
+    pub(crate) text: String,
+    /// As in docs/cli.md.
+    pub(crate) exit: u8,
+}
+
+impl Said {
+    /// Something that is in order.
+    pub(crate) fn done(text: String) -> Self {
+        Self { text, exit: crate::failure::exit::DONE }
+    }
+}
 
 /// Findings, worst first, each with what to do.
 fn findings_text(style: &Style, findings: &[Finding]) -> String {

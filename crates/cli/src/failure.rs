@@ -3,12 +3,20 @@
 use ridethrough_api::{ApiError, ClientError, code};
 use std::process::ExitCode;
 
-/// Exit codes, as in docs/cli.md. Usage errors (2) are clap's.
+/// Exit codes, the same for every command, as in docs/cli.md.
 pub(crate) mod exit {
-    /// Something went wrong, or was refused, or a check found errors.
+    /// Done; what was asked about is in order.
+    pub(crate) const DONE: u8 = 0;
+    /// Something went wrong, was refused or not confirmed, or a check found errors.
     pub(crate) const FAILED: u8 = 1;
+    /// The command line makes no sense, or nobody can be asked.
+    pub(crate) const USAGE: u8 = 2;
     /// No controller answers.
     pub(crate) const UNREACHABLE: u8 = 3;
+    /// An outage is under way: a UPS is on battery, a run is open, or a person holds it back.
+    pub(crate) const AT_RISK: u8 = 4;
+    /// On mains, but an outage would not be handled in full.
+    pub(crate) const UNPROTECTED: u8 = 5;
 }
 
 /// A command that failed.

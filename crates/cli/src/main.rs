@@ -14,11 +14,14 @@ use command::arm::DomainArgs;
 use command::connect::ApiOptions;
 use command::demo::DemoArgs;
 use command::events::EventsArgs;
+use command::explain::ExplainArgs;
+use command::hold::{AbortArgs, HoldArgs};
 use command::maintenance::MaintenanceArgs;
+use command::manual::{CompletionsArgs, ManArgs};
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{arm, connect, demo, events, maintenance, plan, runs, serve, status};
+use command::{Said, arm, connect, demo, events, explain, hold, maintenance, manual, plan, runs, serve, status};
 use failure::Failure;
 use output::Style;
 use std::path::PathBuf;
@@ -60,23 +63,32 @@ enum Command {
     /// Let a domain only observe again
     Disarm(DomainArgs),
     Maintenance(MaintenanceArgs),
+    Hold(HoldArgs),
+    Abort(AbortArgs),
+    /// Let an aborted run go on: on mains, bring back what is missing
+    Return,
+    Explain(ExplainArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let said = match &cli.command {
-        Command::Demo(args) => demo::run(args, cli.api.json).map(|()| String::new()),
-        Command::Serve => run_controller(&cli.config).map(|()| String::new()),
+        Command::Demo(args) => demo::run(args, cli.api.json).map(|()| Said::done(String::new())),
+        Command::Serve => run_controller(&cli.config).map(|()| Said::done(String::new())),
         Command::Check(args) => match check::run(args, &cli.config, &Style::of_stdout(), cli.api.json) {
             Ok(code) => return code,
             Err(failure) => Err(failure),
         },
-        Command::Schema => Ok(config::SCHEMA.to_owned()),
+        Command::Schema => Ok(Said::done(config::SCHEMA.to_owned())),
+        Command::Completions(args) => Ok(Said::done(manual::completions::<Cli>(args))),
+        Command::Man(args) => manual::man::<Cli>(args).map(Said::done),
         _ => ask(&cli),
     };
     match said {
-        Ok(text) => match output::print(&text) {
-            Ok(()) => ExitCode::SUCCESS,
+        Ok(said) => match output::print(&said.text) {
+            Ok(()) => ExitCode::from(said.exit),
             Err(error) => Failure::new("", "the answer cannot be written", "").because(&error).report(false),
         },
         Err(failure) => failure.report(cli.api.json),
@@ -84,7 +96,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs a command that speaks to a controller.
-fn ask(cli: &Cli) -> Result<String, Failure> {
+fn ask(cli: &Cli) -> Result<Said, Failure> {
     let client = connect::client(&cli.api, || wiring::place(&cli.config))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -92,16 +104,28 @@ fn ask(cli: &Cli) -> Result<String, Failure> {
         .map_err(|error| Failure::new("", "the system gives no runtime", "Raise its limits for this user.").because(&error))?;
     let (style, json) = (Style::of_stdout(), cli.api.json);
     runtime.block_on(async {
-        match &cli.command {
-            Command::Demo(_) | Command::Serve | Command::Check(_) | Command::Schema => unreachable!("they ask no controller"),
-            Command::Status(args) => status::run(&client, args, &style, json).await,
-            Command::Plan(args) => plan::run(&client, args, &style, json).await,
-            Command::Events(args) => events::run(&client, args, &style, json).await,
+        let text = match &cli.command {
+            Command::Demo(_)
+            | Command::Serve
+            | Command::Check(_)
+            | Command::Schema
+            | Command::Completions(_)
+            | Command::Man(_) => {
+                unreachable!("they ask no controller")
+            }
+            Command::Status(args) => return status::run(&client, args, &style, json).await,
+            Command::Plan(args) => return plan::run(&client, args, &style, json).await,
+            Command::Events(args) => return events::run(&client, args, &style, json).await,
             Command::Runs(args) => runs::run(&client, args, &style, json).await,
             Command::Arm(args) => arm::arm(&client, args, &style, json).await,
             Command::Disarm(args) => arm::disarm(&client, args, &style, json).await,
             Command::Maintenance(args) => maintenance::run(&client, args, &style, json).await,
-        }
+            Command::Hold(args) => hold::hold(&client, args, &style, json).await,
+            Command::Abort(args) => hold::abort(&client, args, &style, json).await,
+            Command::Explain(args) => explain::run(&client, args, &style, json).await,
+            Command::Return => hold::bring_back(&client, &style, json).await,
+        };
+        text.map(Said::done)
     })
 }
 

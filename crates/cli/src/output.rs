@@ -79,6 +79,11 @@ impl Style {
         if self.has_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// Each line of the text in that colour: for paragraphs.
+    pub(crate) fn paint_lines(&self, tone: Tone, text: &str) -> String {
+        text.lines().map(|line| format!("{}\n", self.paint(tone, line))).collect()
+    }
+
     /// A moment of the API: local time of day today, with the date on other days. What is no moment stays as it is.
     pub(crate) fn moment(&self, at: &str) -> String {
         at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| self.local(at))

@@ -5,7 +5,7 @@ use crate::plan_order::in_order;
 use crate::server::Present;
 use ridethrough_api as api;
 use ridethrough_decide::{
-    ActionPhase, ActionView, DomainPhase, DomainView, HostVerdict, HostView, RunView, SourceKind, UpsView, VmView,
+    ActionPhase, ActionView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, RunView, SourceKind, UpsView, VmView,
 };
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
@@ -26,6 +26,7 @@ pub(crate) fn status(now: &Present) -> api::Status {
         hosts: view.hosts.iter().map(host).collect(),
         vms: view.vms.iter().map(vm).collect(),
         run: view.run.as_ref().map(run),
+        hold: view.hold.as_ref().map(hold),
         findings: view.findings.iter().map(finding).collect(),
     }
 }
@@ -87,6 +88,7 @@ fn domain(domain: &DomainView) -> api::Domain {
         phase: phase.to_owned(),
         phase_words: domain.phase.words().to_owned(),
         on_battery_for_s: secs(domain.on_battery_for),
+        ride_through_left_s: secs(domain.ride_through_left),
         must_act_in_s: secs(domain.must_act_in),
         does_standing_plan_fit: domain.standing.as_ref().map(|(_, report, _)| report.fits),
     }
@@ -146,7 +148,26 @@ pub(crate) fn finding(finding: &Finding) -> api::Finding {
 
 /// A run, live or past.
 pub(crate) fn run(run: &RunView) -> api::Run {
-    api::Run { id: run.id.0, incident: run.incident, state: run.state.clone(), actions: run.actions.iter().map(action).collect() }
+    api::Run {
+        id: run.id.0,
+        incident: run.incident,
+        state: run.state.clone(),
+        actions: run.actions.iter().map(action).collect(),
+        aborted: run.aborted.as_ref().map(|abort| api::Abort { is_until_return: abort.until_return, by: abort.by.clone() }),
+        stopped: run.stopped.clone(),
+        moved: run.moved.clone(),
+        hosts_down: run.hosts_down.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn hold(hold: &HoldView) -> api::Hold {
+    api::Hold {
+        ends_in_s: hold.ends_in.as_secs(),
+        last_safe_in_s: secs(hold.last_safe_in),
+        last_safe_host: hold.last_safe_host.as_ref().map(ToString::to_string),
+        even_if_lost: hold.even_if_lost,
+        by: hold.by.clone(),
+    }
 }
 
 fn action(action: &ActionView) -> api::Action {

@@ -143,7 +143,10 @@ impl Loop {
         let event = self.narrator.tell(record);
         tracing::debug!(run = event.run, seq = event.seq, kind = event.kind, text = event.text, "record");
         // A notice comes as an effect of its own, also when it could not be written down; that a request was accepted is no news.
-        if !matches!(record.entry, Entry::Noticed { .. } | Entry::Accepted { .. }) {
+        if !matches!(
+            record.entry,
+            Entry::Noticed { .. } | Entry::Accepted { .. } | Entry::HoldBegun { .. } | Entry::RunAborted { .. }
+        ) {
             let why = match &record.entry {
                 Entry::Intended { action, .. } => self.narrator.why(record.run, *action).map(str::to_owned),
                 _ => None,

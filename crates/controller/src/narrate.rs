@@ -131,6 +131,9 @@ impl Narrator {
                 (Warning, format!("maintenance of UPS {ups} for {duration}, by {by}: nothing is done when it goes on battery"))
             }
             Entry::MaintenanceEnded { ups, reason } => (Info, format!("maintenance of UPS {ups} ended: {reason}")),
+            Entry::HoldBegun { .. } | Entry::HoldEnded { .. } | Entry::RunAborted { .. } | Entry::AbortEnded { .. } => {
+                restraint(&record.entry)
+            }
             Entry::PowerChanged { event } => (power_severity(event), event.to_string()),
             Entry::IncidentOpened { homes, .. } => (
                 Info,
@@ -259,6 +262,27 @@ pub fn end_word(end: &RunEnd) -> (&'static str, Vec<String>) {
         RunEnd::Returned => ("returned", Vec::new()),
         RunEnd::ReturnedIncomplete(missing) => ("returned-incomplete", missing.clone()),
         RunEnd::ObservedOnly => ("observed-only", Vec::new()),
+    }
+}
+
+/// What a person held back, or let go.
+fn restraint(entry: &Entry) -> (Severity, String) {
+    match entry {
+        Entry::HoldBegun { duration, even_if_lost: false, by } => (
+            Severity::Warning,
+            format!("held by {by} for {duration}, at most to the last safe moment: nothing more is started until then"),
+        ),
+        Entry::HoldBegun { duration, even_if_lost: true, by } => (
+            Severity::Alarm,
+            format!("held by {by} for {duration} EVEN IF VMs ARE LOST: nothing but a forced shutdown is carried out until then"),
+        ),
+        Entry::HoldEnded { reason } => (Severity::Warning, format!("the hold has ended: {reason}")),
+        Entry::RunAborted { until_return, by } => {
+            let until = if *until_return { "a person says `return`" } else { "mains is stable" };
+            (Severity::Alarm, format!("run aborted by {by}: nothing more is started until {until}"))
+        }
+        Entry::AbortEnded { reason } => (Severity::Warning, format!("the abort has ended: {reason}; the run goes on")),
+        _ => (Severity::Info, entry.kind().to_owned()),
     }
 }
 

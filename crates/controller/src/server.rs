@@ -2,6 +2,7 @@
 //! journal; owns nothing and decides nothing.
 
 mod history;
+mod hold;
 mod listen;
 mod routes;
 

@@ -146,7 +146,7 @@ impl Site {
                 }
                 _ => false,
             };
-            is_open && gates.may_start(action)
+            is_open && !self.withholds(&action.op) && gates.may_start(action)
         };
         plan.actions.values().filter(is_due).cloned().collect()
     }

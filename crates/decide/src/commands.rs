@@ -13,6 +13,10 @@ impl Site {
         let reply = match command {
             Command::SetMode { domain, mode, by } => self.set_mode(domain, mode, by, now),
             Command::Maintenance { ups, duration, by } => self.set_maintenance(ups, duration, by, now),
+            Command::Hold { duration, even_if_lost, by } => self.begin_hold(duration, even_if_lost, by, now),
+            Command::ReleaseHold { by } => self.release_hold(&by, now),
+            Command::Abort { by } => self.abort_run(by, now),
+            Command::Return { by } => self.resume_run(&by, now),
         };
         self.out.push(Effect::Answer(reply));
     }

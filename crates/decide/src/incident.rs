@@ -33,7 +33,11 @@ impl Site {
                 _ => {}
             }
             self.want_plan(&event.to_string());
+            let lost = if let PowerEvent::MainsLost { ups, .. } = &event { Some(ups.clone()) } else { None };
             self.append(Entry::PowerChanged { event }, now);
+            if let Some(ups) = lost {
+                self.end_abort(format!("mains was lost at UPS {ups} after it"), now);
+            }
         }
     }
 
@@ -140,7 +144,7 @@ impl Site {
             let words = self.sources.get(*ups).map_or("", |source| source.kind.words());
             return Some(format!("UPS {ups} says: {words}"));
         }
-        if on_battery.iter().all(|ups| self.maintenance.contains_key(*ups)) {
+        if self.is_restrained() || on_battery.iter().all(|ups| self.maintenance.contains_key(*ups)) {
             return None;
         }
         let on_battery_for = state.on_battery_for(now);

@@ -93,6 +93,30 @@ pub enum Command {
         /// Who asks.
         by: String,
     },
+    /// Start nothing more for a time. Lifts itself at the last safe moment; a forced shutdown is never held.
+    Hold {
+        /// For how long at most.
+        duration: Millis,
+        /// Do not lift it at the last safe moment, whatever is lost.
+        even_if_lost: bool,
+        /// Who asks.
+        by: String,
+    },
+    /// End the hold now.
+    ReleaseHold {
+        /// Who asks.
+        by: String,
+    },
+    /// Start nothing more in the open run until mains is stable; where it is stable already, until a person says `return`.
+    Abort {
+        /// Who asks.
+        by: String,
+    },
+    /// Let the aborted run go on: on mains, bring back what is missing.
+    Return {
+        /// Who asks.
+        by: String,
+    },
 }
 
 /// The answer to a command, at once.

@@ -3,6 +3,7 @@
 //! Intent is durable before effect (rule 5). A journal that fails or hangs must not stop a shutdown on battery: then the site
 //! goes on in memory and says so (rule 6). On mains it waits, and alarms.
 
+use crate::hold::Hold;
 use crate::input::Effect;
 use crate::run::RunState;
 use crate::site::Site;
@@ -88,7 +89,7 @@ impl Site {
     /// What waited for the journal goes out, unless its attempt has ended meanwhile, or mains came back and nobody wants it.
     fn release(&mut self, ready: Vec<(RunId, u64, Effect)>, now: &Now) {
         for (_, _, effect) in ready {
-            let Effect::Start { run, action, attempt, .. } = &effect else {
+            let Effect::Start { run, action, attempt, op } = &effect else {
                 self.out.push(effect);
                 continue;
             };
@@ -97,7 +98,11 @@ impl Site {
                 .and_then(|open| open.actions.get(action))
                 .is_some_and(|state| state.is_in_flight() && state.attempts == *attempt);
             let is_wanted = open.and_then(|open| open.plan.as_ref()).is_some_and(|plan| plan.actions.contains_key(action));
-            if is_open && is_wanted {
+            if is_open && self.withholds(op) {
+                let reason = "a person held or aborted the run before it was sent".to_owned();
+                self.finish(*action, *attempt, Outcome::Dropped(reason), now);
+                self.want_plan("what was held back is planned anew");
+            } else if is_open && is_wanted {
                 self.out.push(effect);
             } else if is_open {
                 let reason = "it was no longer wanted when the journal had it; nothing was sent".to_owned();
@@ -169,6 +174,12 @@ impl Site {
             Entry::MaintenanceEnded { ups, .. } => {
                 self.maintenance.remove(ups);
             }
+            Entry::HoldBegun { duration, even_if_lost, by } => {
+                // Of another boot it is not known how much is left: it has ended, which protects.
+                let until = record.mono_in(now).map(|begun| begun + *duration).filter(|until| *until > now.mono);
+                self.hold = until.map(|until| Hold { until, even_if_lost: *even_if_lost, by: by.clone() });
+            }
+            Entry::HoldEnded { .. } => self.hold = None,
             _ => {}
         }
     }

@@ -314,19 +314,24 @@ pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, domain_upses: &BTreeSet<UpsId
         if upses.is_disjoint(domain_upses) {
             continue;
         }
-        let mut moves = Millis::ZERO;
-        let mut slowest = Millis::ZERO;
-        for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
-            let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
-            slowest = slowest.max(tier.stop_budget);
-            if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
-                moves = moves + move_time(snapshot, vm.memory);
-            }
-        }
-        let last = ends_at - topology.shutdown_time - FORCE_LEAD - slowest - lead_of(moves);
+        let last = host_must_act_at(snapshot, id, topology, ends_at);
         earliest = Some(earliest.map_or(last, |at| at.min(last)));
     }
     earliest
+}
+
+/// The same of one host whose power ends then.
+pub(crate) fn host_must_act_at(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology, ends_at: Mono) -> Mono {
+    let mut moves = Millis::ZERO;
+    let mut slowest = Millis::ZERO;
+    for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
+        let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
+        slowest = slowest.max(tier.stop_budget);
+        if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
+            moves = moves + move_time(snapshot, vm.memory);
+        }
+    }
+    ends_at - topology.shutdown_time - FORCE_LEAD - slowest - lead_of(moves)
 }
 
 /// What moves need before the last safe moment: their time, and that of giving them up.

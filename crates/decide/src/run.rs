@@ -127,8 +127,19 @@ pub struct RunState {
     pub lost: BTreeMap<UpsId, Mono>,
     /// When mains was last lost, back or found stable somewhere.
     pub turned: Option<Mono>,
+    /// A person aborted it: nothing is started.
+    pub aborted: Option<Aborted>,
     /// How it ended.
     pub end: Option<RunEnd>,
+}
+
+/// An abort in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aborted {
+    /// Nothing comes back before a person says so; otherwise until mains is stable.
+    pub until_return: bool,
+    /// By whom.
+    pub by: String,
 }
 
 impl RunState {
@@ -151,6 +162,7 @@ impl RunState {
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
             turned: None,
+            aborted: None,
             end: None,
         }
     }
@@ -206,13 +218,22 @@ impl RunState {
             Entry::Latched { host, .. } => {
                 self.latched.insert(host.clone());
             }
+            Entry::RunAborted { until_return, by } => {
+                self.aborted = Some(Aborted { until_return: *until_return, by: by.clone() });
+            }
+            Entry::AbortEnded { .. } => self.aborted = None,
             Entry::RunEnded { end } => self.end = Some(end.clone()),
             Entry::HostProvenOff { host, vms, .. } => {
                 self.hosts_down.insert(host.clone());
                 self.stopped.extend(vms.iter().cloned());
             }
             Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } => {}
-            Entry::Armed { .. } | Entry::Disarmed { .. } | Entry::MaintenanceBegun { .. } | Entry::MaintenanceEnded { .. } => {
+            Entry::Armed { .. }
+            | Entry::Disarmed { .. }
+            | Entry::MaintenanceBegun { .. }
+            | Entry::MaintenanceEnded { .. }
+            | Entry::HoldBegun { .. }
+            | Entry::HoldEnded { .. } => {
                 return Err("it belongs to the site's own log".to_owned());
             }
         }

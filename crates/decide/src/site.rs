@@ -8,6 +8,7 @@ use crate::adopt::{Losses, adopt};
 use crate::domain::{DomainPhase, DomainState};
 use crate::evidence::{HostEvidence, HostVerdict};
 use crate::feed::{SourceFacts, timing_of};
+use crate::hold::Hold;
 use crate::input::{Effect, Input};
 use crate::log::Log;
 use crate::plan::has_shifted;
@@ -68,6 +69,7 @@ pub struct Site {
     pub(crate) domains: BTreeMap<DomainId, DomainState>,
     pub(crate) modes: BTreeMap<DomainId, DomainMode>,
     pub(crate) maintenance: BTreeMap<UpsId, Mono>,
+    pub(crate) hold: Option<Hold>,
     pub(crate) run: Option<RunState>,
     pub(crate) live: BTreeMap<ActionId, Live>,
     pub(crate) ids: Ids,
@@ -107,6 +109,7 @@ impl Site {
             domains,
             modes: BTreeMap::new(),
             maintenance: BTreeMap::new(),
+            hold: None,
             run: None,
             live: BTreeMap::new(),
             ids: Ids::default(),
@@ -184,6 +187,7 @@ impl Site {
     fn advance(&mut self, now: &Now, is_tick: bool, is_look: bool) {
         self.note_domains(now);
         self.open_incident(now);
+        self.lift_restraints(now);
         self.change_phases(now);
         if self.is_plan_due || is_tick {
             self.is_plan_due = false;

@@ -3,6 +3,7 @@
 use crate::domain::DomainPhase;
 use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
+use crate::hold::{AbortView, HoldView};
 use crate::run::{ActionPhase, RunState};
 use crate::site::Site;
 use crate::snapshot::Snapshot;
@@ -26,6 +27,8 @@ pub struct SiteView {
     pub vms: Vec<VmView>,
     /// The run under way.
     pub run: Option<RunView>,
+    /// A hold in force.
+    pub hold: Option<HoldView>,
     /// What is wrong or missing now.
     pub findings: Vec<Finding>,
     /// The journal does not keep up; records are in memory.
@@ -70,6 +73,8 @@ pub struct DomainView {
     pub phase: DomainPhase,
     /// Time on battery in this incident.
     pub on_battery_for: Option<Millis>,
+    /// While it rides through: time until that is over.
+    pub ride_through_left: Option<Millis>,
     /// Time until it must act whatever happens: the last safe moment.
     pub must_act_in: Option<Millis>,
     /// The plan kept ready, what it says, what is wrong with it.
@@ -127,6 +132,14 @@ pub struct RunView {
     pub report: Option<PlanReport>,
     /// Every action of every plan of this run, in order of number.
     pub actions: Vec<ActionView>,
+    /// A person aborted it.
+    pub aborted: Option<AbortView>,
+    /// Names of VMs that were stopped in it, or are being stopped, and are not back.
+    pub stopped: Vec<String>,
+    /// Names of VMs that were moved away in it and are not back.
+    pub moved: Vec<String>,
+    /// Hosts that were shut down in it, or are being shut down, and are not back.
+    pub hosts_down: Vec<HostId>,
 }
 
 /// One action.
@@ -177,6 +190,7 @@ impl Site {
             hosts,
             vms,
             run: self.run.as_ref().map(|run| self.run_view(run)),
+            hold: self.hold_view(at),
             findings,
             journal_degraded: self.log.is_degraded,
         }
@@ -207,6 +221,10 @@ impl Site {
             mode: self.mode(id),
             phase: state.phase,
             on_battery_for: (state.phase != DomainPhase::Online).then(|| state.on_battery_for(now)),
+            ride_through_left: (state.phase == DomainPhase::OnBattery).then(|| {
+                let whole = self.config.topology.domains.get(id).map_or(Millis::ZERO, |domain| domain.timing.ride_through);
+                whole - state.on_battery_for(now)
+            }),
             must_act_in: self.must_act(id, now).map(|at| at.since(now)),
             standing: self.standing.get(id).map(|s| (s.plan.clone(), s.report.clone(), s.lint.clone())),
         }
@@ -269,12 +287,17 @@ impl RunState {
             ActionPhase::Dropped(reason) => Some(reason.clone()),
             _ => detail.clone(),
         };
+        let name = |vm: &VmId| self.homes.get(vm).map_or_else(|| vm.to_string(), |home| home.name.clone());
         RunView {
             id: self.id,
             incident: self.incident,
             state: if self.end.is_some() { "ended" } else { "open" }.to_owned(),
             plan: self.plan.clone(),
             report: self.report.clone(),
+            aborted: self.aborted.as_ref().map(AbortView::from),
+            stopped: self.stopped.iter().map(name).collect(),
+            moved: self.moved.iter().map(name).collect(),
+            hosts_down: self.hosts_down.iter().cloned().collect(),
             actions: self
                 .actions
                 .iter()

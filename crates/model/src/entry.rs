@@ -87,6 +87,32 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// A person held the starting of further actions back (run 0).
+    HoldBegun {
+        /// For how long from this record on, at most.
+        duration: Millis,
+        /// It does not lift itself at the last safe moment.
+        even_if_lost: bool,
+        /// By whom.
+        by: String,
+    },
+    /// A hold ended by itself or by a person (run 0).
+    HoldEnded {
+        /// Why.
+        reason: String,
+    },
+    /// A person aborted the run: it starts nothing more.
+    RunAborted {
+        /// Mains was stable already: nothing comes back before a person says so. Otherwise until mains is stable.
+        until_return: bool,
+        /// By whom.
+        by: String,
+    },
+    /// The run goes on.
+    AbortEnded {
+        /// Why.
+        reason: String,
+    },
     /// Power changed.
     PowerChanged {
         /// How.
@@ -194,6 +220,10 @@ impl Entry {
             Self::Disarmed { .. } => "disarmed",
             Self::MaintenanceBegun { .. } => "maintenance-begun",
             Self::MaintenanceEnded { .. } => "maintenance-ended",
+            Self::HoldBegun { .. } => "hold-begun",
+            Self::HoldEnded { .. } => "hold-ended",
+            Self::RunAborted { .. } => "run-aborted",
+            Self::AbortEnded { .. } => "abort-ended",
             Self::PowerChanged { .. } => "power-changed",
             Self::IncidentOpened { .. } => "incident-opened",
             Self::HomeAdded { .. } => "home-added",

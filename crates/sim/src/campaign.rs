@@ -91,6 +91,8 @@ struct Watch {
     broken: Option<Broken>,
     /// A moment in which a clean stop was not possible any more has been there: then losses are nobody's fault.
     is_doomed: bool,
+    /// A hold is in force in this outage, or has lifted itself: it promised to leave enough for a clean stop.
+    was_held: bool,
     print: u64,
     started: usize,
 }
@@ -99,7 +101,7 @@ fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
     let Drawn { setup, is_calm, heals_at, about } = draw(seed);
     let mut world = World::new(setup, seed);
     let before = Before::of(&world);
-    let mut watch = Watch { seen: Seen::default(), broken: None, is_doomed: false, print: 0, started: 0 };
+    let mut watch = Watch { seen: Seen::default(), broken: None, is_doomed: false, was_held: false, print: 0, started: 0 };
     let ends_at = heals_at + longest_return(&world);
     while watch.broken.is_none() && world.next_at().is_some_and(|at| at <= ends_at) {
         watch.step(&mut world, is_calm, tell);
@@ -145,7 +147,11 @@ impl Watch {
         self.started += starts.len();
         self.seen.started.extend(starts);
         let may_doom = matches!(moment.input, Some(Input::Tick)) || moment.twist.is_some();
-        self.is_doomed = self.is_doomed || is_calm && may_doom && is_doomed(world);
+        let ended = self.seen.hold_ended_now.as_deref();
+        let is_over = world.reality.upses.values().all(|ups| ups.has_mains)
+            || ended.is_some_and(|reason| reason.contains("time is over") || reason.contains("released"));
+        self.was_held = !is_over && (self.was_held || self.seen.hold.is_some());
+        self.is_doomed |= is_calm && may_doom && !self.was_held && is_doomed(world);
         for (at, vm, kind) in &world.reality.losses[losses..] {
             let line = format!("{:>5}.{:03} LOST   {vm} {kind:?}", at.0 / 1000, at.0 % 1000);
             self.print = fingerprint(self.print, &line);
@@ -287,5 +293,7 @@ mod tests {
         assert!(count(&|outcome| outcome.lost > 0) > 0, "days on which something cannot be saved");
         assert!(count(&|outcome| outcome.about.starts_with("calm")) > 15, "days on which everything must be");
         assert!(count(&|outcome| outcome.about.contains("crash")) > 5, "crashes");
+        assert!(count(&|outcome| outcome.about.contains("hold")) > 10, "holds");
+        assert!(count(&|outcome| outcome.about.contains("abort")) > 3, "aborts");
     }
 }

@@ -1,6 +1,8 @@
 //! What must never happen, each as a named pure function from a scene to what is wrong with it. Written against the rules of the
 //! design, not against `decide`.
 
+mod restraint;
+
 use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
 use ridethrough_model::entry::{Home, RunEnd};
@@ -41,6 +43,10 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("what-is-returned-is-back", what_is_returned_is_back),
     ("an-untouched-run-touched-nothing", an_untouched_run_touched_nothing),
     ("a-run-is-no-storm", a_run_is_no_storm),
+    ("what-is-held-back-is-not-started", restraint::what_is_held_back_is_not_started),
+    ("a-hold-lifts-itself-in-time", restraint::a_hold_lifts_itself_in_time),
+    ("a-hold-is-not-lifted-early", restraint::a_hold_is_not_lifted_early),
+    ("a-forced-shutdown-is-never-held", restraint::a_forced_shutdown_is_never_held),
 ];
 
 /// What reaches us late, and ticks that come once a second.

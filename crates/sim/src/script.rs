@@ -32,11 +32,38 @@ pub(crate) fn draw(dice: &mut Dice, config: &SiteConfig, reality: &Reality, is_c
     }
     let heals_at = script.iter().map(|(at, _)| *at).max().unwrap_or(ends_at).max(ends_at) + dice.secs(1, 120);
     script.push((heals_at, Twist::Heal));
+    story.extend(restrain(&mut dice.fork(), ends_at, heals_at, is_calm, &mut script));
     if dice.percent(50) {
         let hung = reality.vms.values().filter(|vm| vm.is_hung).map(|vm| (heals_at, Twist::Hung(vm.known.id.clone(), false)));
         script.extend(hung);
     }
     (script, heals_at, story.join(", "))
+}
+
+/// What people hold back: in every third site. On a calm day nobody says "even if lost", and nobody aborts.
+fn restrain(dice: &mut Dice, ends_at: Millis, heals_at: Millis, is_calm: bool, script: &mut Script) -> Option<String> {
+    let by = || "sim".to_owned();
+    if !dice.percent(33) {
+        return None;
+    }
+    let at = Millis(dice.between(OUTAGE_FROM.0 - 20_000, ends_at.0 + 100_000).min(heals_at.0));
+    let later = at + dice.secs(5, 600);
+    script.push((heals_at, Twist::Command(Command::ReleaseHold { by: by() })));
+    script.push((heals_at, Twist::Command(Command::Return { by: by() })));
+    if !is_calm && dice.percent(40) {
+        script.push((at, Twist::Command(Command::Abort { by: by() })));
+        if dice.percent(50) {
+            script.push((later, Twist::Command(Command::Return { by: by() })));
+        }
+        return Some("abort".to_owned());
+    }
+    let even_if_lost = !is_calm && dice.percent(25);
+    let duration = dice.secs(10, 2000);
+    script.push((at, Twist::Command(Command::Hold { duration, even_if_lost, by: by() })));
+    if dice.percent(30) {
+        script.push((later.min(heals_at), Twist::Command(Command::ReleaseHold { by: by() })));
+    }
+    Some(if even_if_lost { "hold even if lost" } else { "hold" }.to_owned())
 }
 
 /// How mains goes and comes; returns when it is back for good.

@@ -120,6 +120,10 @@ pub struct Seen {
     pub armed: BTreeSet<DomainId>,
     /// Until when each UPS is in maintenance.
     pub maintenance: BTreeMap<UpsId, Mono>,
+    /// The hold in force: until when, and whether even if VMs are lost.
+    pub hold: Option<(Mono, bool)>,
+    /// The open run is aborted.
+    pub is_aborted: bool,
     /// Time on battery per domain in the open run, as heard.
     pub on_battery: BTreeMap<DomainId, Millis>,
     /// Domains that acted in the open run.
@@ -146,6 +150,8 @@ pub struct Seen {
     pub starts_now: Vec<(Attempt, Op)>,
     /// And the ends of runs.
     pub ends_now: Vec<RunEnd>,
+    /// And why a hold ended.
+    pub hold_ended_now: Option<String>,
     last_at: Mono,
 }
 
@@ -155,6 +161,7 @@ impl Seen {
         let now = world.now().mono;
         self.starts_now.clear();
         self.ends_now.clear();
+        self.hold_ended_now = None;
         if let Some(Twist::ControllerDies { reboots, .. }) = &moment.twist {
             self.has_forgotten |= std::mem::take(&mut self.is_degraded);
             self.has_rebooted |= *reboots;
@@ -213,9 +220,15 @@ impl Seen {
         }
         self.armed.clear();
         self.maintenance.clear();
+        self.hold = None;
+        self.is_aborted = false;
         for record in found.site_log {
-            self.note_site(&record.entry, record.at.mono);
+            let is_of_before = matches!(record.entry, Entry::HoldBegun { .. }) && record.at.boot_id != world.now().boot_id;
+            if !is_of_before {
+                self.note_site(&record.entry, record.at.mono);
+            }
         }
+        self.hold = self.hold.filter(|(until, _)| *until > now);
         for record in found.open_run {
             match record.entry {
                 Entry::PlanCommitted { plan, .. } => {
@@ -223,6 +236,8 @@ impl Seen {
                     self.plan = Some(*plan);
                 }
                 Entry::IncidentOpened { homes, .. } => self.homes = homes,
+                Entry::RunAborted { .. } => self.is_aborted = true,
+                Entry::AbortEnded { .. } => self.is_aborted = false,
                 Entry::PowerChanged { event: PowerEvent::MainsLost { ups, .. } } => {
                     self.lost_in_run.insert(ups);
                 }
@@ -233,6 +248,7 @@ impl Seen {
 
     fn forget_run(&mut self) {
         self.run = None;
+        self.is_aborted = false;
         self.plan = None;
         self.actions.clear();
         self.homes.clear();
@@ -273,6 +289,11 @@ impl Seen {
             }
             Entry::MaintenanceEnded { ups, .. } => {
                 self.maintenance.remove(ups);
+            }
+            Entry::HoldBegun { duration, even_if_lost, .. } => self.hold = Some((at + *duration, *even_if_lost)),
+            Entry::HoldEnded { reason } => {
+                self.hold = None;
+                self.hold_ended_now = Some(reason.clone());
             }
             _ => {}
         }
@@ -327,7 +348,10 @@ impl Seen {
                 self.overran.insert(*action);
             }
             Entry::JournalDegraded { .. } => self.is_degraded = true,
+            Entry::RunAborted { .. } => self.is_aborted = true,
+            Entry::AbortEnded { .. } => self.is_aborted = false,
             Entry::RunEnded { end } => {
+                self.is_aborted = false;
                 self.ends.push((record.run, end.clone()));
                 self.ends_now.push(end.clone());
             }

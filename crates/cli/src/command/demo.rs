@@ -2,18 +2,17 @@
 //! what decides is the real thing.
 //!
 //! Here: what is asked and how fast it is played. The words are in `words`, what happened in sentences in `story`, the picture in
-//! `screen`, how a picture gets on a terminal in `frame`.
+//! `screen`, how a picture gets on a terminal in `frame` beside.
 
-mod frame;
 mod pace;
 mod screen;
 mod story;
 mod words;
 
+use super::frame::{self, Ink, Palette};
 use crate::failure::Failure;
 use crate::output;
 use clap::Args;
-use frame::{Ink, Palette};
 use pace::Pace;
 use ridethrough_model::Millis;
 use ridethrough_sim::demo::{Demo, Scenario, play};
@@ -22,7 +21,8 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 use story::{Story, Told, clock};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use words::{Lang, Words};
+pub(super) use words::Lang;
+use words::Words;
 
 /// Play an outage and the return in the terminal: about a minute, nothing is touched
 #[derive(Clone, Debug, Args)]

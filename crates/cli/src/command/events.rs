@@ -1,6 +1,8 @@
-//! `ridethrough events`: what happened.
+//! `ridethrough events`: what happened, and with `--follow` what happens.
 
-use super::{json, level_tone};
+mod follow;
+
+use super::{Said, json, level_tone};
 use crate::failure::Failure;
 use crate::output::{Lean, Style, Table, Tone};
 use clap::Args;
@@ -18,17 +20,23 @@ pub(crate) struct EventsArgs {
     /// Only what came after this one, as RUN:SEQ
     #[arg(long, value_name = "RUN:SEQ")]
     after: Option<String>,
+    /// Stay, and tell each new one as it comes; goes on by itself when the controller was away
+    #[arg(long, short, conflicts_with = "after")]
+    follow: bool,
 }
 
-pub(crate) async fn run(client: &Client, args: &EventsArgs, style: &Style, is_json: bool) -> Result<String, Failure> {
+pub(crate) async fn run(client: &Client, args: &EventsArgs, style: &Style, is_json: bool) -> Result<Said, Failure> {
+    if args.follow {
+        return follow::run(client, args.run, usize::from(args.limit), style, is_json).await;
+    }
     let page = client.events(args.run, args.after.as_deref(), usize::from(args.limit)).await?;
     if is_json {
-        return Ok(json(&page));
+        return Ok(Said::done(json(&page)));
     }
     if page.events.is_empty() {
-        return Ok("Nothing has happened.\n".to_owned());
+        return Ok(Said::done("Nothing has happened.\n".to_owned()));
     }
-    Ok(table(style, &page.events))
+    Ok(Said::done(table(style, &page.events)))
 }
 
 /// Events as a table.

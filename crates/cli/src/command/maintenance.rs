@@ -23,7 +23,7 @@ pub(crate) struct MaintenanceArgs {
     end: bool,
 }
 
-fn length(text: &str) -> Result<Millis, String> {
+pub(super) fn length(text: &str) -> Result<Millis, String> {
     let length = Millis::parse(text).map_err(|error| error.to_string())?;
     if length == Millis::ZERO { Err("it must be longer than nothing".to_owned()) } else { Ok(length) }
 }

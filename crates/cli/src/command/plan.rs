@@ -1,7 +1,7 @@
 //! `ridethrough plan`: what would happen now, or what is happening.
 
-use super::{findings_text, json};
-use crate::failure::Failure;
+use super::{Said, findings_text, json};
+use crate::failure::{Failure, exit};
 use crate::output::{Lean, Style, Table, Tone, span};
 use clap::Args;
 use ridethrough_api::{Client, Plan, PlanAnswer, PlanScope, PlannedAction};
@@ -27,10 +27,12 @@ fn condition(text: &str) -> Result<Upses, String> {
     Ok(Upses(names))
 }
 
-pub(crate) async fn run(client: &Client, args: &PlanArgs, style: &Style, is_json: bool) -> Result<String, Failure> {
+pub(crate) async fn run(client: &Client, args: &PlanArgs, style: &Style, is_json: bool) -> Result<Said, Failure> {
     let upses = args.condition.as_ref().map_or(&[][..], |upses| &upses.0);
     let answer = client.plan(upses).await?;
-    Ok(if is_json { json(&answer) } else { text(style, &answer) })
+    let does_fit = !answer.plans.is_empty() && answer.plans.iter().all(|plan| plan.does_fit && !plan.is_emergency);
+    let exit = if does_fit { exit::DONE } else { exit::UNPROTECTED };
+    Ok(Said { text: if is_json { json(&answer) } else { text(style, &answer) }, exit })
 }
 
 fn text(style: &Style, answer: &PlanAnswer) -> String {

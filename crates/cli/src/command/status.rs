@@ -1,6 +1,7 @@
 //! `ridethrough status`: is everything protected, and if not, what is happening.
 
-use super::{findings_text, json, runs};
+use super::verdict::{restraints, verdict};
+use super::{Said, findings_text, json, runs, watch};
 use crate::failure::Failure;
 use crate::output::{Lean, Style, Table, Tone, span};
 use clap::Args;
@@ -16,16 +17,25 @@ pub(crate) struct StatusArgs {
     /// List every VM, however many there are
     #[arg(long)]
     vms: bool,
+    /// Stay, and show it anew every second; in a pipe a line per change
+    #[arg(long, conflicts_with = "vms")]
+    watch: bool,
 }
 
-pub(crate) async fn run(client: &Client, args: &StatusArgs, style: &Style, is_json: bool) -> Result<String, Failure> {
+pub(crate) async fn run(client: &Client, args: &StatusArgs, style: &Style, is_json: bool) -> Result<Said, Failure> {
+    if args.watch {
+        return watch::run(client, style, is_json).await;
+    }
     let status = client.status().await?;
-    Ok(if is_json { json(&status) } else { text(style, &status, args.vms) })
+    let exit = verdict(&status).exit();
+    Ok(Said { text: if is_json { json(&status) } else { text(style, &status, args.vms) }, exit })
 }
 
 fn text(style: &Style, status: &Status, all_vms: bool) -> String {
     let title = format!("Ridethrough {}", status.version);
     let mut text = format!("{}, up {}, at {}\n", style.paint(Tone::Strong, &title), span(status.up_s), style.moment(&status.at));
+    let verdict = verdict(status);
+    text.push_str(&style.paint_lines(verdict.tone(), &style.paragraph(0, &verdict.words())));
     if status.is_journal_degraded {
         let alarm = "The journal does not keep up: this outage is carried on in memory. Do not restart the controller.";
         text.push_str(&style.paint(Tone::Bad, &style.paragraph(0, alarm)));
@@ -35,6 +45,7 @@ fn text(style: &Style, status: &Status, all_vms: bool) -> String {
             text.push_str(&format!("\n{}\n{body}", style.paint(Tone::Strong, head)));
         }
     };
+    part("Held back", restraints(style, status));
     part("UPSes", upses(style, &status.upses, &status.at));
     part("Domains", domains(style, &status.domains, &status.at));
     part("Hosts", hosts(style, &status.hosts, &status.at));
@@ -93,6 +104,7 @@ fn domains(style: &Style, domains: &[Domain], at: &str) -> String {
     for domain in domains {
         let mut notes = Vec::new();
         notes.extend(domain.on_battery_for_s.map(|since| format!("on battery for {}", span(since))));
+        notes.extend(domain.ride_through_left_s.map(|left| format!("acts {}", style.due(left, at))));
         notes.extend(domain.must_act_in_s.map(|left| format!("last safe moment {}", style.due(left, at))));
         notes.push(
             match domain.does_standing_plan_fit {
@@ -197,6 +209,7 @@ mod tests {
             phase: "on-battery".to_owned(),
             phase_words: "on battery, riding through".to_owned(),
             on_battery_for_s: Some(22),
+            ride_through_left_s: Some(38),
             must_act_in_s: Some(245),
             does_standing_plan_fit: Some(true),
         }
@@ -238,10 +251,12 @@ mod tests {
             hosts: vec![host()],
             vms: vec![vm()],
             run: None,
+            hold: None,
             findings: Vec::new(),
         };
         expect![[r#"
             Ridethrough 0.1.0, up 2h 13m, at 12:00:00
+            AT RISK: UPS rack-a is on battery
 
             UPSes
               UPS     STATE       CHARGE  RUNTIME  LOAD  POWER    READ  NOTE
@@ -249,8 +264,8 @@ mod tests {
 
             Domains
               DOMAIN  MODE   PHASE                       NOTE
-              rack-a  armed  on battery, riding through  on battery for 22s; last safe moment in 4m 05s
-                                                         (12:04:05); the plan fits the battery
+              rack-a  armed  on battery, riding through  on battery for 22s; acts in 38s (12:00:38); last safe
+                                                         moment in 4m 05s (12:04:05); the plan fits the battery
 
             Hosts
               HOST  STATE  PLATFORM   POWER

@@ -46,6 +46,8 @@ pub(super) fn events(
 ) -> Result<Option<api::EventsPage>, Error> {
     let from = match after {
         None => None,
+        // Before the first record of a run: all of it, where that run is asked for.
+        Some(Place { run: named, seq: 0 }) if run == Some(named) => None,
         Some(place) => match reader.records_after(place.run, place.seq.saturating_sub(1), 1)?.first() {
             Some(record) if record.seq == place.seq => Some(key(record)),
             _ => return Ok(None),
@@ -56,7 +58,12 @@ pub(super) fn events(
         let mut narrator = Narrator::knowing(names.clone());
         for record in &records(reader, run)? {
             let event = narrator.tell(record);
-            if from.is_none_or(|from| key(record) > from) {
+            let is_after = match after {
+                // Within a run its numbers count: the wall clock may have been set back.
+                Some(place) if place.run == record.run => record.seq > place.seq,
+                _ => from.is_none_or(|from| key(record) > from),
+            };
+            if is_after {
                 told.push((key(record), event));
             }
         }
@@ -79,9 +86,11 @@ pub(super) fn events(
             }
         }
     }
-    told.sort_by_key(|(key, _)| *key);
+    if run.is_none() {
+        told.sort_by_key(|(key, _)| *key);
+    }
     let spare = told.len().saturating_sub(limit);
-    let events: Vec<api::Event> = match from {
+    let events: Vec<api::Event> = match after {
         Some(_) => told.into_iter().take(limit).map(|(_, event)| event).collect(),
         None => told.into_iter().skip(spare).map(|(_, event)| event).collect(),
     };

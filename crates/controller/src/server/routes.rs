@@ -1,6 +1,6 @@
 //! What can be asked, and how it is said no to.
 
-use super::{Ask, Imagined, Present, history};
+use super::{Ask, Imagined, Present, history, hold};
 use crate::convert;
 use crate::narrate::{Names, moment};
 use crate::token::Token;
@@ -36,8 +36,8 @@ pub(super) struct Shared {
     pub(super) reader: Arc<Mutex<Reader>>,
 }
 
-type Cx = State<Arc<Shared>>;
-type Answer<T> = Result<Json<T>, Refusal>;
+pub(super) type Cx = State<Arc<Shared>>;
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
 
 /// An answer that is not 2xx.
 pub(super) struct Refusal(StatusCode, ApiError);
@@ -57,7 +57,11 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/runs/{id}", get(run))
         .route("/domains/{name}/arm", post(arm))
         .route("/domains/{name}/disarm", post(disarm))
-        .route("/ups/{name}/maintenance", post(maintenance));
+        .route("/ups/{name}/maintenance", post(maintenance))
+        .route("/hold", post(hold::hold))
+        .route("/hold/release", post(hold::release))
+        .route("/abort", post(hold::abort))
+        .route("/return", post(hold::bring_back));
     Router::new()
         .nest(BASE, api)
         .fallback(async || not_found("There is no such path.", "The paths are listed in docs/cli.md."))
@@ -208,7 +212,7 @@ async fn maintenance(
     command(&shared, command_).await
 }
 
-async fn command(shared: &Shared, command: Command) -> Answer<api::Commanded> {
+pub(super) async fn command(shared: &Shared, command: Command) -> Answer<api::Commanded> {
     let (tx, rx) = oneshot::channel();
     match ask(shared, Ask::Command(command, tx), rx).await? {
         CommandReply::Done(findings) => Ok(Json(api::Commanded { findings: findings.iter().map(convert::finding).collect() })),
@@ -222,7 +226,7 @@ async fn command(shared: &Shared, command: Command) -> Answer<api::Commanded> {
 }
 
 /// Names come from outside and go into the journal: bounded, and without control characters.
-fn short(text: String) -> Result<String, Refusal> {
+pub(super) fn short(text: String) -> Result<String, Refusal> {
     if text.is_empty() || text.chars().count() > NAME_MAX || text.chars().any(char::is_control) {
         return Err(malformed(format!("A name is empty, longer than {NAME_MAX} characters, or holds control characters.")));
     }
@@ -265,7 +269,7 @@ async fn read<T: Send + 'static>(
     }
 }
 
-fn malformed(message: impl Into<String>) -> Refusal {
+pub(super) fn malformed(message: impl Into<String>) -> Refusal {
     Refusal(
         StatusCode::BAD_REQUEST,
         ApiError::new(code::MALFORMED, message, "Correct the request; docs/cli.md lists what can be asked."),

@@ -109,6 +109,26 @@ async fn maintenance_is_begun_and_ended() {
 }
 
 #[tokio::test]
+async fn point_7_a_hold_is_begun_seen_with_its_countdown_released_and_told() {
+    let (running, url) = serve(&one_rack()).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    client.hold(300_000, false, "ada").await.expect("begun");
+    let hold = client.status().await.expect("it answers").hold.expect("it is seen");
+    assert!((295..=300).contains(&hold.ends_in_s) && !hold.even_if_lost && hold.by == "ada", "{hold:?}");
+    client.release_hold("bob").await.expect("released");
+    assert_eq!(client.status().await.expect("it answers").hold, None);
+    assert_eq!(refused(client.release_hold("bob").await).findings[0].code, "RT0441");
+    assert_eq!(refused(client.hold(0, true, "ada").await).findings[0].code, "RT0441");
+    assert_eq!(refused(client.abort("ada").await).findings[0].code, "RT0442");
+    assert_eq!(refused(client.bring_back("ada").await).findings[0].code, "RT0442");
+    let events = client.events(Some(0), Some("0:0"), 10).await.expect("events, from the first on").events;
+    let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
+    assert!(texts[0].starts_with("held by ada for 5m"), "{texts:?}");
+    assert_eq!(texts[1], "the hold has ended: released by bob");
+    running.end().await;
+}
+
+#[tokio::test]
 async fn only_loopback_is_listened_on() {
     let error = listen("0.0.0.0:0".parse().expect("an address")).await.expect_err("not loopback");
     assert_eq!(error.to_api().code, code::LISTEN);

@@ -429,6 +429,8 @@ impl Stage {
             Entry::Overran { action, .. } => self.line(format!("action {action} overran")),
             Entry::Latched { host, .. } => self.line(format!("latched {host}")),
             Entry::JournalDegraded { .. } => self.line("journal degraded".into()),
+            Entry::HoldEnded { reason } => self.line(format!("hold ended: {reason}")),
+            Entry::AbortEnded { reason } => self.line(format!("abort ended: {reason}")),
             _ => {}
         }
     }

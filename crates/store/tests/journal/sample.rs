@@ -140,8 +140,10 @@ fn site_entries() -> Vec<Entry> {
     vec![
         Entry::Armed { domain: domain.clone(), by: by.clone() },
         Entry::Disarmed { domain, by: by.clone() },
-        Entry::MaintenanceBegun { ups: ups.clone(), duration: Millis::from_secs(7200), by },
+        Entry::MaintenanceBegun { ups: ups.clone(), duration: Millis::from_secs(7200), by: by.clone() },
         Entry::MaintenanceEnded { ups, reason: "its time was over".into() },
+        Entry::HoldBegun { duration: Millis::from_secs(300), even_if_lost: false, by },
+        Entry::HoldEnded { reason: "the last safe moment has come".into() },
     ]
 }
 
@@ -182,6 +184,8 @@ fn run_entries() -> Vec<Entry> {
             },
         },
         Entry::Recovered { ambiguous: vec![action] },
+        Entry::RunAborted { until_return: false, by: "alex".into() },
+        Entry::AbortEnded { reason: "mains is stable".into() },
         Entry::RunEnded { end: RunEnd::ReturnedIncomplete(vec!["web".into()]) },
     ]
 }
@@ -193,6 +197,10 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::Disarmed { .. }
         | Entry::MaintenanceBegun { .. }
         | Entry::MaintenanceEnded { .. }
+        | Entry::HoldBegun { .. }
+        | Entry::HoldEnded { .. }
+        | Entry::RunAborted { .. }
+        | Entry::AbortEnded { .. }
         | Entry::PowerChanged { .. }
         | Entry::IncidentOpened { .. }
         | Entry::HomeAdded { .. }
@@ -206,6 +214,6 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::JournalDegraded { .. }
         | Entry::Noticed { .. }
         | Entry::Recovered { .. }
-        | Entry::RunEnded { .. } => 18,
+        | Entry::RunEnded { .. } => 22,
     }
 }

@@ -8,6 +8,8 @@ INSERT INTO record VALUES (0, 1, 0, 1, 1000, '3f6c0c9e-boot', '2026-01-01T00:00:
 INSERT INTO record VALUES (0, 2, 0, 1, 2000, '3f6c0c9e-boot', '2026-01-01T00:00:02Z', 'disarmed', 1, '{"disarmed":{"domain":"rack-a","by":"alex"}}');
 INSERT INTO record VALUES (0, 3, 0, 1, 3000, '3f6c0c9e-boot', '2026-01-01T00:00:03Z', 'maintenance-begun', 1, '{"maintenance-begun":{"ups":"rack-a","duration":7200000,"by":"alex"}}');
 INSERT INTO record VALUES (0, 4, 0, 1, 4000, '3f6c0c9e-boot', '2026-01-01T00:00:04Z', 'maintenance-ended', 1, '{"maintenance-ended":{"ups":"rack-a","reason":"its time was over"}}');
+INSERT INTO record VALUES (0, 5, 0, 1, 5000, '3f6c0c9e-boot', '2026-01-01T00:00:05Z', 'hold-begun', 1, '{"hold-begun":{"duration":300000,"even_if_lost":false,"by":"alex"}}');
+INSERT INTO record VALUES (0, 6, 0, 1, 6000, '3f6c0c9e-boot', '2026-01-01T00:00:06Z', 'hold-ended', 1, '{"hold-ended":{"reason":"the last safe moment has come"}}');
 INSERT INTO record VALUES (1, 1, 1, 1, 101000, '3f6c0c9e-boot', '2026-01-01T00:01:41Z', 'incident-opened', 1, '{"incident-opened":{"homes":{"lab/4b1d":{"name":"web","host":"kvm1","rank":0,"autostart":true}},"loads":{"rack-a":400000}}}');
 INSERT INTO record VALUES (1, 2, 1, 1, 102000, '3f6c0c9e-boot', '2026-01-01T00:01:42Z', 'power-changed', 1, '{"power-changed":{"event":{"what":"mains-lost","ups":"rack-a","runtime":900000}}}');
 INSERT INTO record VALUES (1, 3, 1, 1, 103000, '3f6c0c9e-boot', '2026-01-01T00:01:43Z', 'home-added', 1, '{"home-added":{"vm":"lab/4b1d","home":{"name":"web","host":"kvm1","rank":0,"autostart":true}}}');
@@ -21,4 +23,6 @@ INSERT INTO record VALUES (1, 10, 1, 1, 110000, '3f6c0c9e-boot', '2026-01-01T00:
 INSERT INTO record VALUES (1, 11, 1, 1, 111000, '3f6c0c9e-boot', '2026-01-01T00:01:51Z', 'journal-degraded', 1, '{"journal-degraded":{"reason":"no answer for 2s"}}');
 INSERT INTO record VALUES (1, 12, 1, 1, 112000, '3f6c0c9e-boot', '2026-01-01T00:01:52Z', 'noticed', 1, '{"noticed":{"notice":{"severity":"alarm","code":"RT0306","text":"The journal''s disk does not answer."}}}');
 INSERT INTO record VALUES (1, 13, 1, 1, 113000, '3f6c0c9e-boot', '2026-01-01T00:01:53Z', 'recovered', 1, '{"recovered":{"ambiguous":[7]}}');
-INSERT INTO record VALUES (1, 14, 1, 1, 114000, '3f6c0c9e-boot', '2026-01-01T00:01:54Z', 'run-ended', 1, '{"run-ended":{"end":{"returned-incomplete":["web"]}}}');
+INSERT INTO record VALUES (1, 14, 1, 1, 114000, '3f6c0c9e-boot', '2026-01-01T00:01:54Z', 'run-aborted', 1, '{"run-aborted":{"until_return":false,"by":"alex"}}');
+INSERT INTO record VALUES (1, 15, 1, 1, 115000, '3f6c0c9e-boot', '2026-01-01T00:01:55Z', 'abort-ended', 1, '{"abort-ended":{"reason":"mains is stable"}}');
+INSERT INTO record VALUES (1, 16, 1, 1, 116000, '3f6c0c9e-boot', '2026-01-01T00:01:56Z', 'run-ended', 1, '{"run-ended":{"end":{"returned-incomplete":["web"]}}}');

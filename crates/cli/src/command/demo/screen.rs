@@ -1,10 +1,10 @@
 //! The demo's picture: time line, battery curves, hosts with their VMs, what comes next, what happened and why. Fits 80 by 24,
 //! uses more where there is more.
 
-use super::frame::{Ink, Row, column, wrap};
 use super::pace::Pace;
 use super::story::{Story, Told, clock};
 use super::words::{HostWord, Phase, Words};
+use crate::command::frame::{Ink, Row, column, wrap};
 use ridethrough_model::{HostId, Millis, Milliwatts, UpsId, VmId};
 use ridethrough_sim::demo::{Demo, MAINS_LOST_AT};
 use ridethrough_sim::reality::{Doing, Host, HostState, Ups, Vm};

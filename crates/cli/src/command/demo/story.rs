@@ -1,8 +1,8 @@
 //! From the journal's records to lines a newcomer reads: what happened, and why. What happens to many at about the same time is
 //! one line.
 
-use super::frame::Ink;
 use super::words::{Phase, Words};
+use crate::command::frame::Ink;
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::plan::Fate;
 use ridethrough_model::{

@@ -6,7 +6,7 @@ use ridethrough_sim::demo::{Scenario, Summary};
 
 /// The reader's language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Lang {
+pub(in crate::command) enum Lang {
     /// English
     #[default]
     En,
@@ -16,7 +16,7 @@ pub(super) enum Lang {
 
 impl Lang {
     /// As the environment says.
-    pub(super) fn of_environment() -> Self {
+    pub(in crate::command) fn of_environment() -> Self {
         let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let said = value("LC_ALL").or_else(|| value("LC_MESSAGES")).or_else(|| value("LANG")).unwrap_or_default();
         if said.starts_with("de") { Self::De } else { Self::En }

@@ -1,4 +1,4 @@
-//! A picture in a terminal: rows of inked text, drawn over the one before without flicker. Plain ANSI; knows nothing of the demo.
+//! A picture in a terminal: rows of inked text, drawn over the one before without flicker. Plain ANSI; knows nothing of what it shows.
 
 use std::fmt::Write as _;
 

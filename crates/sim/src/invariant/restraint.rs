@@ -1,0 +1,67 @@
+//! What must never happen while a person holds the run back, or has aborted it. The same rules of writing as its parent's.
+
+use super::{FORCE_LEAD, SLACK, Scene, move_time};
+use crate::reality::HostState;
+use crate::seen::Seen;
+use ridethrough_decide::Input;
+use ridethrough_model::{Millis, Op};
+
+/// Giving up a move is no start: it leaves the VM where it is.
+pub(super) fn what_is_held_back_is_not_started(scene: &Scene<'_>) -> Option<String> {
+    let why = match (scene.seen.hold, scene.seen.is_aborted) {
+        (Some(_), _) => "a hold is in force",
+        (None, true) => "the run is aborted",
+        (None, false) => return None,
+    };
+    scene.first(|op| (!matches!(op, Op::AbortMove { .. })).then(|| why.to_owned()))
+}
+
+/// A hold that says the last safe moment has come is right.
+pub(super) fn a_hold_is_not_lifted_early(scene: &Scene<'_>) -> Option<String> {
+    let reason = scene.seen.hold_ended_now.as_ref().filter(|reason| reason.contains("last safe moment"))?;
+    let is_due = scene.world.config().topology.hosts.iter().any(|(id, host)| {
+        let vms = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id);
+        let moves: Millis = vms.map(|vm| move_time(scene, &vm.known)).sum();
+        let needed = host.shutdown_time + FORCE_LEAD + scene.slowest_stop(id) + moves + FORCE_LEAD + SLACK;
+        scene.host_ends_at(id).is_none_or(|ends| scene.now() + needed + SLACK >= ends)
+    });
+    (!is_due).then(|| reason.clone())
+}
+
+/// While a clean stop is still possible, but not for much longer, a hold has lifted itself. Counted with the last of a host's feeds.
+pub(super) fn a_hold_lifts_itself_in_time(scene: &Scene<'_>) -> Option<String> {
+    let is_quiet = scene.now().since(scene.seen.lives_since) < SETTLED || scene.world.faults.is_platform_down;
+    if !matches!(scene.seen.hold, Some((_, false))) || is_quiet || !matches!(scene.moment.input, Some(Input::Tick)) {
+        return None;
+    }
+    scene.world.config().topology.hosts.iter().find_map(|(id, host)| {
+        let feeds = Seen::feeds(scene.world, id);
+        let is_acted_on = scene.domains_of(id).iter().all(|(domain, _)| scene.seen.armed.contains(*domain))
+            && !feeds.iter().any(|ups| scene.seen.maintenance.contains_key(*ups));
+        let is_on = scene.world.reality.hosts.get(id).is_some_and(|host| host.state == HostState::On);
+        if !is_acted_on || !is_on {
+            return None;
+        }
+        let policy = &scene.world.config().policy;
+        let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
+        let slowest = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max()?;
+        let ends: Option<Vec<_>> = feeds.into_iter().map(|ups| scene.ends_at(ups)).collect();
+        let last = ends?.into_iter().max()?;
+        let needed = host.shutdown_time + FORCE_LEAD + slowest;
+        (scene.now() + needed > last + LATE_MAX).then(|| format!("{id} ends at {last:?}, it needs {needed}"))
+    })
+}
+
+/// How late it may be: a tick, and what is heard late.
+const LATE_MAX: Millis = Millis::from_secs(5);
+/// A controller that has just started listens first.
+const SETTLED: Millis = Millis::from_secs(45);
+
+/// An order of another master goes through at once.
+pub(super) fn a_forced_shutdown_is_never_held(scene: &Scene<'_>) -> Option<String> {
+    let limit = scene.world.config().policy.silence;
+    let is_fresh = |heard: &&crate::seen::Heard| heard.age(scene.now()).is_some_and(|age| age < limit);
+    let is_ordered = scene.seen.upses.values().filter(is_fresh).any(|heard| heard.forced_since.is_some());
+    let is_restrained = scene.seen.hold.is_some() || scene.seen.is_aborted;
+    (is_ordered && is_restrained && scene.world.site().is_some()).then(|| "a forced shutdown is ordered".to_owned())
+}
