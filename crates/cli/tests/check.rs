@@ -200,3 +200,18 @@ on_outage = ["mvoe"]
     .assert_eq(&shown.replace(&dir.path().display().to_string(), "DIR"));
     assert!(!check(&config, &[]).1.contains("hunter2"), "a secret is not repeated on the screen");
 }
+
+#[test]
+fn a_card_that_is_only_woken_is_not_said_to_be_silent() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = dir.path().join("site.toml");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let text = format!(
+        "[ups.a.nut]\nhost = \"127.0.0.1\"\nport = {closed}\nups = \"u\"\n[[domain]]\nname = \"a\"\nups = [\"a\"]\n\
+         [host.h]\nfeeds = [{{ ups = \"a\" }}]\npower = {{ wol = {{ mac = \"52:54:00:12:34:56\" }} }}\n"
+    );
+    fs::write(&config, text).expect("it is written");
+    let (_, text) = check(&config, &["--connect"]);
+    assert!(text.contains("RT0156") && text.contains("Every peer was asked once."), "{text}");
+    assert!(!text.contains("RT0221"), "{text}");
+}

@@ -1,7 +1,7 @@
 //! `check --connect`: asks every UPS, platform and host once and says what would go wrong in an outage. Changes nothing.
 
 use ridethrough_decide::SiteConfig;
-use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, Platform};
+use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, Platform};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, HostId, HostPowerState, Inventory, Mono, PlatformId, Reading, Silence, SilenceKind, Topology, UpsId,
@@ -224,6 +224,7 @@ async fn ask_host(id: HostId, means: &dyn HostPower, now: Mono) -> Word {
     let subject = format!("host {id}");
     let name = means.name();
     let finding = match cx.bound("observe", means.observe(&cx)).await {
+        Ok(HostPowerState::Unknown) if sees_nothing(means.capability()) => return Word::Findings(Vec::new()),
         Ok(HostPowerState::Unknown) => Finding::warning(
             "RT0221",
             subject,
@@ -235,7 +236,7 @@ async fn ask_host(id: HostId, means: &dyn HostPower, now: Mono) -> Word {
             "RT0220",
             subject,
             format!("{name} refuses us: {}.", error.to_failure().message),
-            "Correct the user and the key or password.",
+            "Correct the user and the key or password, or whose certificate is believed: the message says which.",
         ),
         Err(error) => Finding::error(
             "RT0223",
@@ -245,6 +246,11 @@ async fn ask_host(id: HostId, means: &dyn HostPower, now: Mono) -> Word {
         ),
     };
     Word::Findings(vec![finding])
+}
+
+/// What can only wake, such as Wake-on-LAN, is not asked whether the host is on.
+fn sees_nothing(capability: HostPowerCapability) -> bool {
+    capability.can_wake && !capability.can_shut_down && !capability.can_prove_off
 }
 
 fn hosts_of(id: &PlatformId, inventory: &Inventory, topology: &Topology, findings: &mut Vec<Finding>) {

@@ -128,7 +128,11 @@ pub fn client(trust: &Trust, identity: Option<&Identity>) -> Result<Arc<ClientCo
 pub fn distrust(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let message = match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => other.to_string(),
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref::<Another>() {
+            Some(another) => another.to_string(),
+            // What openssl makes by default when a certificate signs itself, for one.
+            None => format!("its certificate cannot be believed ({other}): did it sign that itself?"),
+        },
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "its certificate is signed by nobody we trust".to_owned()
         }

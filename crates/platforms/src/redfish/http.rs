@@ -44,7 +44,10 @@ pub(super) async fn ask(config: &Config, method: Method, path: &str, body: Optio
     let name = ServerName::try_from(config.url.host.clone())
         .map_err(|_| Error::new(FailureKind::Config, ASK, "the url holds no name or address").no_effect())?;
     let stream = TlsConnector::from(setup).connect(name, tcp).await.map_err(|cause| match distrust(&cause) {
-        Some(message) => Error::new(FailureKind::Unauthorized, ASK, message).no_effect(),
+        Some(message) => {
+            let message = format!("{message}; `ca` or `thumbprint` says whom to believe");
+            Error::new(FailureKind::Unauthorized, ASK, message).no_effect()
+        }
         None => Error::new(FailureKind::Unreachable, ASK, "it speaks no TLS").no_effect().caused_by(cause),
     })?;
     exchange(stream, request).await
