@@ -1,5 +1,6 @@
 //! The commands that speak to a running controller, and `serve` itself. Each file: what is asked, how it looks.
 
+pub(crate) mod alert;
 pub(crate) mod arm;
 mod ask;
 pub(crate) mod connect;

@@ -27,6 +27,7 @@ pub(crate) use source::{Located, Place};
 
 use read::Read;
 use ridethrough_model::Finding;
+use section::alert::Alert;
 use section::host::Host;
 use section::outage::{Domain, Tier};
 use section::{Controller, Load, Moves, Platform, Ups};
@@ -60,6 +61,7 @@ pub(crate) struct Entry<T> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
     pub(crate) controller: Option<Entry<Controller>>,
+    pub(crate) alerts: BTreeMap<String, Entry<Alert>>,
     pub(crate) moves: Option<Entry<Moves>>,
     pub(crate) upses: BTreeMap<String, Entry<Ups>>,
     pub(crate) platforms: BTreeMap<String, Entry<Platform>>,
@@ -98,6 +100,7 @@ impl Config {
         {
             *data_dir = place.source.folder().join(&data_dir);
         }
+        self.alerts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.upses.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.hosts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
     }

@@ -10,6 +10,7 @@ mod wiring;
 
 use check::CheckArgs;
 use clap::{Parser, Subcommand};
+use command::alert::AlertArgs;
 use command::arm::DomainArgs;
 use command::connect::ApiOptions;
 use command::demo::DemoArgs;
@@ -21,7 +22,7 @@ use command::manual::{CompletionsArgs, ManArgs};
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{Said, arm, connect, demo, events, explain, hold, maintenance, manual, plan, runs, serve, status};
+use command::{Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, runs, serve, status};
 use failure::Failure;
 use output::Style;
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ enum Command {
     /// Let a domain only observe again
     Disarm(DomainArgs),
     Maintenance(MaintenanceArgs),
+    Alert(AlertArgs),
     Hold(HoldArgs),
     Abort(AbortArgs),
     /// Let an aborted run go on: on mains, bring back what is missing
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let said = match &cli.command {
         Command::Demo(args) => demo::run(args, cli.api.json).map(|()| Said::done(String::new())),
+        Command::Alert(args) => alert::run(args, &cli.config, &Style::of_stdout(), cli.api.json).map(Said::done),
         Command::Serve => run_controller(&cli.config).map(|()| Said::done(String::new())),
         Command::Check(args) => match check::run(args, &cli.config, &Style::of_stdout(), cli.api.json) {
             Ok(code) => return code,
@@ -109,6 +112,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             | Command::Serve
             | Command::Check(_)
             | Command::Schema
+            | Command::Alert(_)
             | Command::Completions(_)
             | Command::Man(_) => {
                 unreachable!("they ask no controller")

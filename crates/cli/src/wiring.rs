@@ -1,5 +1,7 @@
 //! From the configuration to what the controller looks at and drives: the one place that knows the concrete drivers.
 
+pub(crate) mod alert;
+
 use crate::command::connect::Place;
 use crate::command::serve::Setup;
 use crate::config::section::host::{Host, Ipmi, Ssh};
@@ -59,6 +61,7 @@ pub(crate) fn setup(path: &Path) -> Result<Setup, Failure> {
         endpoints: endpoints(&config)?,
         config: site(&config),
         pace: config::pace(&config),
+        alerts: alert::routes(&config)?,
         listen: config.listen(),
         data_dir: config.data_dir(),
     })

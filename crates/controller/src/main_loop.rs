@@ -156,14 +156,18 @@ impl Loop {
                 "warning" => Severity::Warning,
                 _ => Severity::Info,
             };
-            self.say(record.at.wall, severity, event.text, why, None);
+            let is_milestone = matches!(record.entry, Entry::PowerChanged { .. } | Entry::RunEnded { .. });
+            let line = Line { at: record.at.wall, severity, text: event.text, why, code: None, is_milestone };
+            self.voice.say(line);
         }
         for would in self.narrator.would(record) {
             let when = match would.in_ms {
                 0 => String::new(),
                 ms => format!(" in {}", ridethrough_model::Millis(ms)),
             };
-            self.say(record.at.wall, Severity::Info, format!("{}{when}", would.text), Some(would.why), None);
+            let text = format!("{}{when}", would.text);
+            let (at, why) = (record.at.wall, Some(would.why));
+            self.voice.say(Line { at, severity: Severity::Info, text, why, code: None, is_milestone: false });
         }
         if matches!(record.entry, Entry::RunEnded { .. }) {
             self.narrator.forget_runs();
@@ -177,11 +181,8 @@ impl Loop {
             Severity::Warning => tracing::warn!(target: NOTICES, code, text = notice.text, "notice"),
             Severity::Alarm => tracing::error!(target: NOTICES, code, text = notice.text, "notice"),
         }
-        self.say(self.clock.now().wall, notice.severity, notice.text, None, notice.code);
-    }
-
-    fn say(&self, at: jiff::Timestamp, severity: Severity, text: String, why: Option<String>, code: Option<String>) {
-        self.voice.say(Line { at, severity, text, why, code });
+        let Notice { severity, code, text } = notice;
+        self.voice.say(Line { at: self.clock.now().wall, severity, text, why: None, code, is_milestone: false });
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -222,7 +223,8 @@ impl Loop {
         if site.is_at_risk() {
             let text = "Ending in the middle of an incident. It stays open in the journal; the next start takes it up. Until then nothing is done.";
             tracing::warn!("{text}");
-            voice.say(Line { at: clock.now().wall, severity: Severity::Warning, text: text.to_owned(), why: None, code: None });
+            let (at, text) = (clock.now().wall, text.to_owned());
+            voice.say(Line { at, severity: Severity::Warning, text, why: None, code: None, is_milestone: true });
         }
         let wait_max = pace.flush_deadline;
         let closed = tokio::task::spawn_blocking(move || journal.close(wait_max)).await;

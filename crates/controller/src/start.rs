@@ -124,6 +124,7 @@ fn recover(
                 text: format!("run {} did not end before the last stop; it is taken up", open.run),
                 why: None,
                 code: None,
+                is_milestone: true,
             });
             reader.read_run(open.run).map_err(StartError::Journal)?
         }

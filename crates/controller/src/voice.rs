@@ -16,6 +16,8 @@ pub struct Line {
     pub why: Option<String>,
     /// `RTnnnn`, where there is a page for it.
     pub code: Option<String>,
+    /// The power changed, a domain began to act, or a run ended: told to everybody who is alerted, however severe.
+    pub is_milestone: bool,
 }
 
 /// Where lines go. It must hand over and return at once, dropping lines if it has to: a terminal that hangs must not stop an

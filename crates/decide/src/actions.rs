@@ -122,6 +122,7 @@ impl Site {
     /// Asks after what is under way, notes what has used its budget. Once a tick, and when a host has said something.
     pub(crate) fn look_after(&mut self, now: &Now) {
         self.settle_seen(now);
+        self.doubt_adopted(now);
         self.note_overruns(now);
         self.ask_after(now);
     }
@@ -190,6 +191,21 @@ impl Site {
         }
         for (action, attempt, how) in seen {
             self.finish(action, attempt, Outcome::Done { detail: Some(how.to_owned()) }, now);
+        }
+    }
+
+    /// A stop that another process began and that has not happened after half its time may never have reached its guest. The platform
+    /// is asked whether it is really under way; if it is not, the guest is told again while there is time.
+    fn doubt_adopted(&mut self, now: &Now) {
+        let Some(run) = &self.run else { return };
+        for (id, state) in run.actions.iter().filter(|(_, state)| state.is_in_flight()) {
+            let Op::ShutDownVm { .. } = &state.op else { continue };
+            let Some(live) = self.live.get_mut(id).filter(|live| live.is_doubted) else { continue };
+            if now.mono.since(live.attempt_at) >= state.budget.scaled(1, 2) {
+                live.is_doubted = false;
+                live.is_ambiguous = true;
+                live.next_at = now.mono;
+            }
         }
     }
 

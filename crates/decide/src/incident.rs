@@ -298,7 +298,7 @@ impl Site {
             run.actions.iter().filter(|(_, action)| action.is_in_flight()).map(|(id, _)| *id).collect();
         for id in &ambiguous {
             let has_task = matches!(run.actions.get(id).map(|a| &a.phase), Some(ActionPhase::Accepted(_)));
-            let live = Live { is_ambiguous: !has_task, attempt_at: now.mono, ..Live::default() };
+            let live = Live { is_ambiguous: !has_task, attempt_at: now.mono, is_doubted: true, ..Live::default() };
             self.live.insert(*id, live);
         }
         self.run = Some(run);

@@ -19,7 +19,7 @@ use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use ridethrough_model::{
     ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, Mono, Now, Op, PlanCause,
-    PlatformId, Policy, Reading, Record, Silence, Topology, UpsId, VmId, VmPower,
+    PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +43,10 @@ pub(crate) struct Live {
     pub(crate) is_ambiguous: bool,
     /// Share done, where told.
     pub(crate) done_ppm: Option<u32>,
-    /// When this attempt was intended.
+    /// When this attempt was intended, or taken up after a restart.
     pub(crate) attempt_at: Mono,
+    /// It was begun by a process that died, and perhaps before its request had left: asked about once more.
+    pub(crate) is_doubted: bool,
 }
 
 /// Something we did and know better than an inventory read before it.
@@ -239,8 +241,15 @@ impl Site {
             let limit = self.config.policy.silence;
             let Some(source) = self.sources.get_mut(&id) else { continue };
             let edges = source.be_silent(&id, None, now.mono, limit, &timing);
-            if now.mono.since(source.heard_at) >= limit {
+            let is_overdue = now.mono.since(source.heard_at) >= limit;
+            let is_unheard = is_overdue && source.kind == SourceKind::Unknown;
+            let reason = source.silence.as_ref().map_or("no answer", |silence| silence.message.as_str()).to_owned();
+            if is_overdue {
                 self.stop_awaiting(&id);
+            }
+            if is_unheard {
+                let text = format!("UPS {id} has not been heard since the start: {reason}.");
+                self.notice_once(&format!("unheard {id}"), Severity::Alarm, Some("RT0405"), text, now);
             }
             self.take_edges(edges, now);
         }

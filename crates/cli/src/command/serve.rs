@@ -4,9 +4,11 @@ use crate::failure::{Failure, exit};
 use crate::output::{Style, Tone, printable};
 use crate::printer::Printer;
 use ridethrough_api::{TOKEN_FILE, code};
+use ridethrough_controller::alert::{Couriers, Route};
 use ridethrough_controller::{Clock, Endpoints, Line, Pace, Parts, ServerParts, StartError, Storage, Token, Voice, listen, run};
 use ridethrough_decide::SiteConfig;
 use ridethrough_model::Severity;
+use ridethrough_store::Outbox;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) const JOURNAL_FILE: &str = "journal.db";
 /// How long the end waits for whoever reads our output.
 const OUTPUT_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long the end waits for alerts; what is left is delivered after the next start.
+const ALERTS_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The name of the outbox of alerts in the data directory.
+const OUTBOX_FILE: &str = "outbox.db";
 /// The environment variable that sets what is logged.
 const LOG_VARIABLE: &str = "RIDETHROUGH_LOG";
 /// Notices are lines of their own already.
@@ -28,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) endpoints: Endpoints,
     pub(crate) config: SiteConfig,
     pub(crate) pace: Pace,
+    pub(crate) alerts: Vec<Route>,
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
 }
@@ -55,7 +62,7 @@ pub(crate) async fn until_signal(setup: Setup) -> Result<(), Failure> {
 
 /// Runs until `stop`.
 async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Failure> {
-    let Setup { endpoints, config, pace, data_dir, listen: address } = setup;
+    let Setup { endpoints, config, pace, alerts, data_dir, listen: address } = setup;
     make_data_dir(&data_dir)?;
     let token_path = data_dir.join(TOKEN_FILE);
     let token = Token::read_or_make(&token_path).map_err(|error| {
@@ -75,6 +82,7 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
     })?;
     let voice = Stdout { printer: out.clone(), style };
     greet(&voice, &config, &data_dir, &bound);
+    let (couriers, teller) = couriers(alerts, &data_dir, &voice, &clock)?;
     let parts = Parts {
         endpoints,
         storage: Storage::File(data_dir.join(JOURNAL_FILE)),
@@ -82,15 +90,38 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
         pace,
         clock,
         server: Some(ServerParts { listener, token }),
-        voice: Arc::new(voice.clone()),
+        voice: teller,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let result = run(parts, stop).await;
+    if let Some(couriers) = couriers {
+        couriers.end(ALERTS_WAIT_MAX).await;
+    }
     if result.is_ok() {
         voice.plain("Ended.");
     }
     out.flush(OUTPUT_WAIT_MAX);
     result.map_err(|error| start_failure(&error))
+}
+
+/// The couriers of alerts and the voice that feeds them; without alerts only the voice.
+fn couriers(
+    alerts: Vec<Route>,
+    data_dir: &Path,
+    voice: &Stdout,
+    clock: &Clock,
+) -> Result<(Option<Couriers>, Arc<dyn Voice>), Failure> {
+    let voice: Arc<dyn Voice> = Arc::new(voice.clone());
+    if alerts.is_empty() {
+        return Ok((None, voice));
+    }
+    let outbox = Outbox::open(&data_dir.join(OUTBOX_FILE)).map_err(|error| {
+        let remedy =
+            "Check the data directory's owner and free space; a damaged outbox may be moved away: only alerts are in it.";
+        Failure::new("RT0170", error.to_string(), remedy).because(&error)
+    })?;
+    let (couriers, teller) = Couriers::start(outbox, alerts, voice, clock.clone());
+    Ok((Some(couriers), teller))
 }
 
 fn make_data_dir(path: &Path) -> Result<(), Failure> {
@@ -183,6 +214,7 @@ mod tests {
             endpoints: Endpoints::default(),
             config: SiteConfig::default(),
             pace: Pace::default(),
+            alerts: Vec::new(),
             data_dir: data_dir.to_owned(),
             listen: listen.parse().expect("an address"),
         }
@@ -235,6 +267,7 @@ mod tests {
             text: "The journal\ncannot be written.".to_owned(),
             why: Some("no space left".to_owned()),
             code: Some("RT0404".to_owned()),
+            is_milestone: false,
         };
         expect!["2025-01-01 12:00:00 ! The journal?cannot be written. (no space left) [RT0404]\n"]
             .assert_eq(&line_text(&style, &line));

@@ -4,6 +4,7 @@
 //! Each file below looks at one part. A finding is an error where something is not protected or the plan would be wrong, a
 //! warning where it is protected less than it looks, an info where it is worth knowing.
 
+mod alerts;
 mod bmc;
 mod hosts;
 mod names;
@@ -32,6 +33,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);
+    alerts::lint(config, &mut findings);
     findings.0
 }
 

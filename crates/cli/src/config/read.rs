@@ -14,7 +14,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-const SECTIONS: [&str; 8] = ["controller", "domain", "host", "load", "moves", "platform", "tier", "ups"];
+const SECTIONS: [&str; 9] = ["alert", "controller", "domain", "host", "load", "moves", "platform", "tier", "ups"];
 /// Mistakes that are named in one table; the rest shows when these are mended.
 const MISTAKES_MAX: usize = 20;
 /// How serde says that a key is missing.
@@ -102,6 +102,11 @@ impl Reader {
                 let mut known = std::mem::take(&mut self.config.loads);
                 self.named(("load", "load", "passive"), value, place, &mut known);
                 self.config.loads = known;
+            }
+            "alert" => {
+                let mut known = std::mem::take(&mut self.config.alerts);
+                self.named(("alert", "alert", "email"), value, place, &mut known);
+                self.config.alerts = known;
             }
             "host" => {
                 let mut known = std::mem::take(&mut self.config.hosts);

@@ -1,6 +1,7 @@
 //! The reference of the configuration, made from the comments of the sections. Only tests use it: they keep the committed page
 //! and schema true.
 
+use super::section::alert::Alert;
 use super::section::host::Host;
 use super::section::outage::{Domain, Tier};
 use super::section::{Controller, Load, Moves, Platform, Ups};
@@ -17,6 +18,8 @@ use std::fmt::Write;
 #[schemars(deny_unknown_fields, title = "Configuration of Ridethrough")]
 struct ConfigurationFile {
     controller: Option<Controller>,
+    #[schemars(default)]
+    alert: BTreeMap<String, Alert>,
     moves: Option<Moves>,
     #[schemars(default)]
     ups: BTreeMap<String, Ups>,
@@ -33,7 +36,7 @@ struct ConfigurationFile {
 }
 
 /// The tables of the page: how each is written, and its type in the schema.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: &[(&str, &str)] = &[
     ("[controller]", "Controller"),
     ("[ups.NAME.nut]", "Nut"),
     ("[[domain]]", "Domain"),
@@ -53,6 +56,11 @@ const TABLES: [(&str, &str); 19] = [
     ("move_to of a tier", "Destination"),
     ("force_off of a tier", "ForceOff"),
     ("[moves]", "Moves"),
+    ("[alert.NAME.email]", "Email"),
+    ("[alert.NAME.webhook]", "Webhook"),
+    ("[alert.NAME.command]", "Command"),
+    ("severity of an alert", "Severity"),
+    ("tls of a mail server", "MailTls"),
 ];
 
 const HEAD: &str = "\

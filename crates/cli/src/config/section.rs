@@ -2,6 +2,7 @@
 //!
 //! Only shapes: what they mean together is looked at in `lint`, what the rest of the program makes of them is in `convert`.
 
+pub(crate) mod alert;
 pub(crate) mod host;
 pub(crate) mod outage;
 pub(crate) mod redfish;

@@ -63,36 +63,36 @@ fn typing_mistakes_in_names_of_tables_drivers_and_values_are_shown_too() {
     check(
         &[text],
         expect![[r#"
-        error RT0103: controller: unknown key `silense`.
-         --> a.toml:2:1
-          |
-        2 | silense = "15s"
-          | ^^^^^^^
-          = Did you mean `silence`? Known here: `data_dir`, `listen`, `vm`, `host`, `journal_stall`,
-            `silence`, `poll_mains`, `poll_battery`.
+            error RT0103: controller: unknown key `silense`.
+             --> a.toml:2:1
+              |
+            2 | silense = "15s"
+              | ^^^^^^^
+              = Did you mean `silence`? Known here: `data_dir`, `listen`, `vm`, `host`, `journal_stall`,
+                `silence`, `poll_mains`, `poll_battery`.
 
-        error RT0103: file: unknown table `tire`.
-         --> a.toml:3:2
-          |
-        3 | [tire]
-          |  ^^^^
-          = Did you mean `tier`? Known here: `controller`, `domain`, `host`, `load`, `moves`, `platform`,
-            `tier`, `ups`.
+            error RT0103: file: unknown table `tire`.
+             --> a.toml:3:2
+              |
+            3 | [tire]
+              |  ^^^^
+              = Did you mean `tier`? Known here: `alert`, `controller`, `domain`, `host`, `load`, `moves`,
+                `platform`, `tier`, `ups`.
 
-        error RT0103: UPS rack-b: unknown key `nutt`.
-         --> a.toml:4:13
-          |
-        4 | [ups.rack-b.nutt]
-          |             ^^^^
-          = Did you mean `nut`? Known here: `nut`.
+            error RT0103: UPS rack-b: unknown key `nutt`.
+             --> a.toml:4:13
+              |
+            4 | [ups.rack-b.nutt]
+              |             ^^^^
+              = Did you mean `nut`? Known here: `nut`.
 
-        error RT0103: tier a: unknown value `mvoe`.
-         --> a.toml:7:14
-          |
-        7 | on_outage = ["mvoe"]
-          |              ^^^^^^
-          = Did you mean `move`? Known here: `move` or `shut-down`.
-    "#]],
+            error RT0103: tier a: unknown value `mvoe`.
+             --> a.toml:7:14
+              |
+            7 | on_outage = ["mvoe"]
+              |              ^^^^^^
+              = Did you mean `move`? Known here: `move` or `shut-down`.
+        "#]],
     );
 }
 

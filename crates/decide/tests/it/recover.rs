@@ -25,6 +25,21 @@ fn a_move_under_way_is_adopted_and_nothing_is_done_twice() {
 }
 
 #[test]
+fn a_guest_that_was_perhaps_never_told_to_go_down_is_told_again_in_time() {
+    let mut stage = usual();
+    stage.world.untold.insert("web".into());
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("start shut down VM web", 200);
+    stage.play(1);
+    stage.crash(config());
+    let crashed = stage.secs;
+    stage.play_until("kvm1 proven off", 300);
+    assert_eq!(stage.count("start shut down VM web"), 2, "{}", stage.story());
+    assert_eq!(stage.count("start power off VM web"), 0, "it only had to be told:\n{}", stage.story());
+    assert!(stage.secs - crashed < 60, "not only when its whole time is used up:\n{}", stage.story());
+}
+
+#[test]
 fn an_intent_that_was_never_sent_is_observed_and_then_done() {
     let mut stage = usual();
     stage.lose_mains("rack-a", 900);

@@ -1,7 +1,7 @@
 //! One test per rule that this version holds, named by its number.
 
 use crate::stage::{Stage, config, host_on};
-use ridethrough_decide::Command;
+use ridethrough_decide::{Command, Effect, Input, Site};
 use ridethrough_model::*;
 
 fn usual() -> Stage {
@@ -64,6 +64,22 @@ fn rule_03_silence_on_mains_is_an_alarm_and_nothing_else() {
     stage.play(300);
     assert_eq!(stage.count("start "), 0, "{}", stage.story());
     assert!(stage.count("notice UPS rack-a is silent, last seen on mains") == 1, "{}", stage.story());
+}
+
+#[test]
+fn rule_03_a_ups_that_was_never_heard_raises_an_alarm_until_it_is() {
+    let mut stage = Stage::new(&[("db", "critical", "kvm1")]);
+    let mut site = Site::new(config(), 1, &stage.now());
+    let mut alarms = 0;
+    for _ in 0..30 {
+        stage.secs += 1;
+        let effects = site.step(&stage.now(), Input::Tick);
+        alarms += effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Notify(notice) if notice.text.contains("rack-a has not been heard since the start")))
+            .count();
+    }
+    assert_eq!(alarms, 1, "said once, and not left unsaid");
 }
 
 #[test]

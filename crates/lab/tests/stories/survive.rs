@@ -13,11 +13,15 @@ pub fn mains_back_in_acting(stage: &mut Stage) {
     stage.until("the controller sees it", SOON, |stage| {
         stage.status().is_some_and(|status| status["domains"][0]["phase"] == "returning")
     });
-    let told = stage.asked();
     assert_eq!(stage.until_run_ends(run), "returned", "{}", stage.log());
-    let later: Vec<(String, usize)> = stage.asked();
-    // A guest that only ignores the button may see it again: libvirt repeats nothing, we must not either.
-    assert_eq!(told, later, "nothing more was begun after mains was back");
+    // A busy guest hears late: who was told to go down, against what was begun while mains was away.
+    let was_told = before.into_iter().zip(stage.asked()).filter(|((_, before), (_, after))| after > before);
+    let was_told: Vec<String> = was_told.map(|((name, _), _)| name).collect();
+    let log = stage.log();
+    let away = log.rsplit("mains lost").next().and_then(|rest| rest.split("mains back").next()).unwrap_or_default();
+    let was_begun = |name: &&String| away.contains(&format!("shut down VM {name} on kvm1 ("));
+    let unwanted: Vec<&String> = was_told.iter().filter(|name| !was_begun(name)).collect();
+    assert!(unwanted.is_empty(), "{unwanted:?} were told to go down after mains was back:\n{log}");
     assert!(stage.lab.is_on(1), "the host stayed on");
     stage.assert_all_home();
 }
@@ -49,13 +53,10 @@ pub fn killed_in_mid_move(stage: &mut Stage) {
         assert_eq!(stage.times_asked(cast.name()), asked_before(&before, cast.name()), "{} was moved, not stopped", cast.name());
     }
     for cast in stage.cast.iter().filter(|cast| cast.rank > 0 && cast.home == 1) {
-        assert_eq!(
-            stage.times_asked(cast.name()),
-            asked_before(&before, cast.name()) + 1,
-            "{} was told once:\n{}",
-            cast.name(),
-            stage.log()
-        );
+        let told = stage.times_asked(cast.name()) - asked_before(&before, cast.name());
+        // Whether the dead process had told a guest that does not listen nobody can know: it is told again.
+        let is_right = told == 1 || cast.is_hung && told == 2;
+        assert!(is_right, "{} was told {told} times:\n{}", cast.name(), stage.log());
     }
 }
 

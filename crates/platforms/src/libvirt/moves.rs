@@ -167,11 +167,11 @@ impl Libvirt {
             (None, Some(_)) => Ok(Observed::NotDone),
             (None, None) => self.gone_or_not_done(task.uuid, to, deadline).await,
             (Some(_), _) if is_under_way => in_transition,
-            (Some(there), Some(DomainState::Moving)) => {
+            // At the target it shows only after the two daemons have shaken hands.
+            (Some(there), _) => {
                 let job = self.job(self.host(from, OBSERVE)?, &there.domain, OBSERVE, deadline).await?;
                 if job == Some(JobKind::MoveAway) { in_transition } else { Ok(Observed::NotDone) }
             }
-            (Some(_), _) => Ok(Observed::NotDone),
         }
     }
 

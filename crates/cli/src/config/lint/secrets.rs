@@ -50,7 +50,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn secret(source: &At<SecretSource>, subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn secret(source: &At<SecretSource>, subject: &Subject<'_>, findings: &mut Findings) {
     match source.read() {
         Ok(_) => {}
         Err(SecretError::File { path, source: error }) => return unreadable(&path, &error, source.span(), subject, findings),
