@@ -145,7 +145,11 @@ impl Loop {
         // A notice comes as an effect of its own, also when it could not be written down; that a request was accepted is no news.
         if !matches!(
             record.entry,
-            Entry::Noticed { .. } | Entry::Accepted { .. } | Entry::HoldBegun { .. } | Entry::RunAborted { .. }
+            Entry::Noticed { .. }
+                | Entry::Accepted { .. }
+                | Entry::HoldBegun { .. }
+                | Entry::RunAborted { .. }
+                | Entry::AbortEnded { .. }
         ) {
             let why = match &record.entry {
                 Entry::Intended { action, .. } => self.narrator.why(record.run, *action).map(str::to_owned),
