@@ -28,7 +28,7 @@ pub use pace::Pace;
 pub use server::{ListenError, ServerParts, listen};
 pub use start::{Parts, StartError, Storage, run};
 pub use token::Token;
-pub use voice::{Line, Silent, Voice};
+pub use voice::{Line, Pulse, Silent, Voice};
 
 #[cfg(test)]
 mod tests;

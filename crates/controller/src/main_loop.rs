@@ -10,7 +10,7 @@ use crate::pace::Pace;
 use crate::performer::{Call, Performers, Ticket};
 use crate::poller::{Pollers, Sightings};
 use crate::server::{Ask, Facts, Present};
-use crate::voice::{Line, Voice};
+use crate::voice::{Line, Pulse, Voice};
 use ridethrough_decide::{Command, CommandReply, Effect, Input, Site};
 use ridethrough_model::{Entry, Finding, Notice, Now, Record, Severity};
 use ridethrough_store::Journal;
@@ -41,6 +41,7 @@ pub(crate) struct Loop {
     pub(crate) narrator: Narrator,
     pub(crate) facts: Facts,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) pulse: Arc<dyn Pulse>,
 }
 
 impl Loop {
@@ -53,7 +54,10 @@ impl Loop {
         loop {
             match self.next(&mut stop, &mut tick).await {
                 Event::Stop => break,
-                Event::Tick => self.step(Input::Tick),
+                Event::Tick => {
+                    self.step(Input::Tick);
+                    self.pulse.beat();
+                }
                 Event::Journal(report) => self.step(report),
                 Event::Replied(replied) => {
                     let Ticket { run, action, attempt } = replied.ticket;

@@ -1,6 +1,7 @@
 //! The HTTP server: loopback only, a bearer token, small bodies. Reads the state by asking the loop and the past from the
 //! journal; owns nothing and decides nothing.
 
+mod health;
 mod history;
 mod hold;
 mod listen;

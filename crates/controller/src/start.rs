@@ -9,7 +9,7 @@ use crate::pace::Pace;
 use crate::performer::Performers;
 use crate::poller::Pollers;
 use crate::server::{ASKS_MAX, Facts, ServerParts, serve};
-use crate::voice::{Line, Voice};
+use crate::voice::{Line, Pulse, Voice};
 use ridethrough_decide::{Effect, RunError, Site, SiteConfig};
 use ridethrough_model::{Now, RunId, Severity};
 use ridethrough_store::{Journal, Memory, Reader};
@@ -45,6 +45,8 @@ pub struct Parts {
     pub server: Option<ServerParts>,
     /// Who is told what happens.
     pub voice: Arc<dyn Voice>,
+    /// Who is told that the loop runs.
+    pub pulse: Arc<dyn Pulse>,
     /// The program's version.
     pub version: String,
 }
@@ -65,7 +67,7 @@ pub enum StartError {
 /// # Errors
 /// Only before it has started: a journal that cannot be opened, read or understood.
 pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-    let Parts { endpoints, storage, config, pace, clock, server, voice, version } = parts;
+    let Parts { endpoints, storage, config, pace, clock, server, voice, pulse, version } = parts;
     let marks = Arc::new(Marks::default());
     let journal = match &storage {
         Storage::File(path) => Journal::open(path, marks.reporter()).map_err(StartError::Journal)?,
@@ -97,6 +99,7 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
         narrator,
         facts: Facts { version, started: now.mono },
         pace,
+        pulse,
     };
     the_loop.run(Box::pin(stop), first).await;
     Ok(())

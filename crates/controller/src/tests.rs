@@ -102,6 +102,7 @@ impl Running {
             clock,
             server,
             voice: Arc::new(heard.clone()),
+            pulse: Arc::new(crate::voice::Silent),
             version: "test".to_owned(),
         };
         let (stop, stopped) = oneshot::channel::<()>();

@@ -27,6 +27,16 @@ pub trait Voice: Send + Sync + Debug {
     fn say(&self, line: Line);
 }
 
+/// Who is told that the loop runs: once after each tick, so that a loop that hangs falls silent. It must return at once.
+pub trait Pulse: Send + Sync + Debug {
+    /// The loop has done its tick.
+    fn beat(&self);
+}
+
+impl Pulse for Silent {
+    fn beat(&self) {}
+}
+
 /// Says nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;

@@ -5,13 +5,17 @@ use crate::output::{Style, Tone, printable};
 use crate::printer::Printer;
 use ridethrough_api::{TOKEN_FILE, code};
 use ridethrough_controller::alert::{Couriers, Route};
-use ridethrough_controller::{Clock, Endpoints, Line, Pace, Parts, ServerParts, StartError, Storage, Token, Voice, listen, run};
+use ridethrough_controller::{
+    Clock, Endpoints, Line, Pace, Parts, Pulse, ServerParts, StartError, Storage, Token, Voice, listen, run,
+};
 use ridethrough_decide::SiteConfig;
 use ridethrough_model::Severity;
 use ridethrough_store::Outbox;
+use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -91,7 +95,12 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
         clock,
         server: Some(ServerParts { listener, token }),
         voice: teller,
+        pulse: Arc::new(Systemd::default()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let stop = async move {
+        stop.await;
+        tell_systemd(NotifyState::Stopping);
     };
     let result = run(parts, stop).await;
     if let Some(couriers) = couriers {
@@ -169,6 +178,28 @@ fn greet(voice: &Stdout, config: &SiteConfig, data_dir: &Path, bound: &str) {
     ));
     voice.plain(&format!("Journal and token in {}; API on http://{bound}.", data_dir.display()));
     voice.plain("A domain only observes until `ridethrough arm DOMAIN`. What it would do is said here.");
+}
+
+/// Tells systemd, where it started us and asked: ready with the first tick, alive with each one.
+#[derive(Debug, Default)]
+struct Systemd {
+    is_ready: AtomicBool,
+}
+
+impl Pulse for Systemd {
+    fn beat(&self) {
+        if !self.is_ready.swap(true, Ordering::Relaxed) {
+            tell_systemd(NotifyState::Ready);
+        }
+        tell_systemd(NotifyState::Watchdog);
+    }
+}
+
+/// Nobody there, or nobody who listens, is no fault of ours.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd was not told");
+    }
 }
 
 /// Lines on stdout: time, what, why.

@@ -1,6 +1,6 @@
 //! What can be asked, and how it is said no to.
 
-use super::{Ask, Imagined, Present, history, hold};
+use super::{Ask, Imagined, Present, health, history, hold};
 use crate::convert;
 use crate::narrate::{Names, moment};
 use crate::token::Token;
@@ -62,13 +62,16 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/hold/release", post(hold::release))
         .route("/abort", post(hold::abort))
         .route("/return", post(hold::bring_back));
+    let open = Router::new().route("/healthz", get(health::healthz)).with_state(shared.clone());
     Router::new()
         .nest(BASE, api)
+        .route("/metrics", get(health::metrics))
         .fallback(async || not_found("There is no such path.", "The paths are listed in docs/cli.md."))
         .method_not_allowed_fallback(async || malformed("This path does not take this method."))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(shared.clone(), authorize))
         .with_state(shared)
+        .merge(open)
 }
 
 async fn authorize(State(shared): Cx, request: Request, next: Next) -> Response {
@@ -233,7 +236,7 @@ pub(super) fn short(text: String) -> Result<String, Refusal> {
     Ok(text)
 }
 
-async fn present(shared: &Shared) -> Result<Box<Present>, Refusal> {
+pub(super) async fn present(shared: &Shared) -> Result<Box<Present>, Refusal> {
     let (tx, rx) = oneshot::channel();
     ask(shared, Ask::View(tx), rx).await
 }
