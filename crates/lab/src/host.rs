@@ -62,7 +62,7 @@ impl Host {
              mount --bind {dir}/cache /var/cache/libvirt\nmount --bind {dir}/hosts /etc/hosts\n\
              mount --bind {dir}/hostname /etc/hostname\nmount --bind {dir}/sbin /usr/local/sbin\n\
              [ -e /usr/bin/systemctl ] && mount --bind {dir}/sbin/systemctl /usr/bin/systemctl\nhostname kvm{number}\n\
-             for file in /root/.bashrc /etc/bash.bashrc; do [ -e $file ] && mount --bind /dev/null $file; done\n\
+             for file in ~root/.bashrc /etc/bash.bashrc; do [ -e $file ] && mount --bind /dev/null $file; done\n\
              mkdir -p /run/libvirt /run/lock /run/sshd\n\
              /usr/sbin/libvirtd --listen --pid-file /run/libvirtd.pid >>/var/log/libvirt/stdio.log 2>&1 &\n\
              /usr/sbin/sshd -f /dev/null -o ListenAddress={address} -o HostKey={lab}/ssh-host-key \
