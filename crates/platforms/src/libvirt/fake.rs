@@ -65,6 +65,8 @@ pub(super) struct World {
     /// Every procedure called, in order.
     pub(super) calls: Vec<u32>,
     pub(super) shutdown_flags: Vec<u32>,
+    /// The agent's guest is off before its call has ended: the daemon calls that a failure.
+    pub(super) calls_off_a_failure: bool,
     pub(super) connections: usize,
     pub(super) pongs: usize,
     pub(super) in_flight_peak: usize,
@@ -332,6 +334,9 @@ fn of_vm(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut En
             vm.state = (5, 1);
             world.effects += 1;
             world.shutdown_flags.push(body.u32().unwrap());
+            if world.calls_off_a_failure {
+                return Err((OPERATION_INVALID, "domain is not running"));
+            }
         }
         other => panic!("the fake knows no procedure {other}"),
     }

@@ -51,13 +51,25 @@ impl Libvirt {
             Err(_) => (place_for_change(host, SHUT_DOWN, deadline).await?, SHUTDOWN_ACPI),
         };
         let connection = self.own_connection(host, SHUT_DOWN, deadline).await?;
-        let id = id.clone();
+        let host_id = id.clone();
         let request = async move {
             let until = Instant::now() + SHUTDOWN_CALL_MAX;
             let answer = connection.call(&ShutDown { domain: &there.domain, flags }, until).await;
-            answer.map_err(|error| error.into_error(SHUT_DOWN).with("host", id))
+            answer.map_err(|error| error.into_error(SHUT_DOWN).with("host", host_id))
         };
-        self.send(&desk, task, deadline, place, request).await
+        match self.send(&desk, task, deadline, place, request).await {
+            // A guest that is off before its agent has answered: the daemon then presses the button of a VM that does not run.
+            Err(error) if error.kind() == FailureKind::Refused && self.is_off(task, id, deadline).await => {
+                Ok(Started::Task(task.to_ref()))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether it is there, and off. Not known is not off.
+    async fn is_off(&self, task: &Task, id: &HostId, deadline: Instant) -> bool {
+        let found = self.present(id, task.uuid, SHUT_DOWN, deadline).await;
+        matches!(found, Ok(Some(there)) if there.state == DomainState::Off)
     }
 
     pub(super) async fn power_off(&self, task: &Task, id: &HostId, deadline: Instant) -> Result<Started> {

@@ -199,6 +199,15 @@ async fn a_definition_that_cannot_be_read_keeps_its_vm_in_the_inventory() {
 }
 
 #[tokio::test]
+async fn a_guest_that_is_off_before_its_agent_has_answered_is_off_and_not_refused() {
+    let fake = Fake::new([FakeVm::running(1)]).await;
+    fake.world().calls_off_a_failure = true;
+    let driver = driver(&[("a", &fake)]);
+    let Started::Task(task) = driver.start(&shut(1), &cx(LIMIT)).await.unwrap() else { panic!("it ran before") };
+    assert_eq!(driver.poll(&task, &cx(LIMIT)).await.unwrap(), Progress::Done { detail: None });
+}
+
+#[tokio::test]
 async fn guests_beyond_what_the_daemon_can_wait_for_get_the_power_button() {
     let fake = Fake::new((1..=8).map(FakeVm::running)).await;
     let driver = driver(&[("a", &fake)]);
