@@ -146,7 +146,11 @@ static int open_devices(struct pollfd *polled) {
         int input = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (input >= 0) polled[count++] = (struct pollfd){.fd = input, .events = POLLIN};
     }
-    if (!word("rt.noagent", 0)) find_agent_port();
+    /* The port is announced after its driver is loaded; on a busy machine that takes a while. */
+    for (int tries = 0; !word("rt.noagent", 0) && agent < 0 && tries < 100; tries++) {
+        find_agent_port();
+        if (agent < 0) nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
     if (agent >= 0) polled[count++] = (struct pollfd){.fd = agent, .events = POLLIN};
     return count;
 }

@@ -75,7 +75,7 @@ async fn guests_are_shut_down_by_agent_else_by_button_and_a_hung_one_by_force() 
         return;
     }
     let estate = Estate::new(2);
-    estate.start(1, &Guest::new("agent", &[]).with("rt.delay=6"));
+    estate.start(1, &Guest::new("agent", &[]).with("rt.delay=2"));
     estate.start(1, &Guest::new("button", &[]).with("rt.noagent=1"));
     estate.start(1, &Guest::new("hung", &[]).with("rt.noagent=1 rt.ignore=1"));
     let driver = estate.driver();
