@@ -19,8 +19,8 @@ test_packages=(
   nut-server nut-client iproute2
   openssl python3-venv python3-aiosmtpd python3-prometheus-client
 )
-# From the Python package index, into a folder of the build's own: a Redfish service, and a validator of JSON Schema.
-python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0)
+# From the Python package index, into a folder of the build's own: a Redfish service, and validators of JSON Schema and OpenAPI.
+python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0)
 # Tests set this to a scratch path.
 policy="${RIDETHROUGH_POLICY_RC_D:-/usr/sbin/policy-rc.d}"
 policy_saved="$policy.before-ridethrough"

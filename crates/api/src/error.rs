@@ -1,6 +1,7 @@
 //! How the API says no: a stable code, one sentence, and what to do.
 
 use crate::status::Finding;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,7 +30,7 @@ pub mod code {
 }
 
 /// A refusal. The body of every answer that is not 2xx.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiError {
     /// `RTnnnn`.
     pub code: String,

@@ -1,9 +1,10 @@
 //! What a person holds back: the bodies of `POST /api/v1/hold`, `/hold/release`, `/abort`, `/return`, and how it is seen.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The body of `POST /api/v1/hold`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// For how long at most, in milliseconds; at most a day.
@@ -16,7 +17,7 @@ pub struct HoldRequest {
 }
 
 /// The body of `POST /api/v1/hold/release`, `/abort` and `/return`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ByRequest {
     /// Who asks, for the journal.
@@ -24,7 +25,7 @@ pub struct ByRequest {
 }
 
 /// A hold in force: nothing is started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// Time until it ends by itself: its length or the last safe moment, whichever comes first.
     pub ends_in_s: u64,
@@ -39,7 +40,7 @@ pub struct Hold {
 }
 
 /// An abort in force: nothing is started in the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Abort {
     /// Nothing comes back before a person says `return`; otherwise everything does once mains is stable.
     pub is_until_return: bool,

@@ -7,7 +7,9 @@
 pub mod client;
 pub mod command;
 pub mod error;
+pub mod health;
 pub mod hold;
+pub mod openapi;
 pub mod plan;
 pub mod run;
 pub mod status;
@@ -15,6 +17,7 @@ pub mod status;
 pub use client::{Client, ClientError};
 pub use command::{Commanded, MaintenanceRequest, SetModeRequest};
 pub use error::{ApiError, code};
+pub use health::Health;
 pub use hold::{Abort, ByRequest, Hold, HoldRequest};
 pub use plan::{Fate, HostEnd, Plan, PlanAnswer, PlanScope, PlannedAction, UpsEnd};
 pub use run::{Action, Event, EventsPage, Run, RunDetail, RunSummary, Runs};
@@ -22,6 +25,12 @@ pub use status::{Domain, Finding, Host, Status, Ups, Vm};
 
 /// The start of every path.
 pub const BASE: &str = "/api/v1";
+
+/// Where health is told, outside [`BASE`].
+pub const HEALTH: &str = "/healthz";
+
+/// Where metrics are told, outside [`BASE`].
+pub const METRICS: &str = "/metrics";
 
 /// The name of the token file in the data directory.
 pub const TOKEN_FILE: &str = "api-token";

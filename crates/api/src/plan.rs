@@ -1,10 +1,11 @@
 //! What would happen, or is happening: `GET /api/v1/plan`.
 
 use crate::status::Finding;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /api/v1/plan`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanAnswer {
     /// When this was said. Every `_in_s` counts from here.
     pub at: String,
@@ -13,7 +14,7 @@ pub struct PlanAnswer {
 }
 
 /// What a plan is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanScope {
     /// A run under way.
@@ -25,7 +26,7 @@ pub enum PlanScope {
 }
 
 /// A plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What it is for.
     pub scope: PlanScope,
@@ -56,7 +57,7 @@ pub struct Plan {
 }
 
 /// The end of a UPS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpsEnd {
     /// Which.
     pub ups: String,
@@ -65,7 +66,7 @@ pub struct UpsEnd {
 }
 
 /// The end of a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostEnd {
     /// Which.
     pub host: String,
@@ -74,7 +75,7 @@ pub struct HostEnd {
 }
 
 /// What becomes of a VM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fate {
     /// `<platform>/<native uuid>`.
     pub vm: String,
@@ -91,7 +92,7 @@ pub struct Fate {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedAction {
     /// Its number in the run.
     pub id: u64,

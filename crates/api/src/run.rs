@@ -1,17 +1,18 @@
 //! Runs and what happened in them: `GET /api/v1/runs`, `/runs/{id}`, `/events`.
 
 use crate::hold::Abort;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The answer to `GET /api/v1/runs`: newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// One line each.
     pub runs: Vec<RunSummary>,
 }
 
 /// One run in one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Its number.
     pub id: u64,
@@ -28,7 +29,7 @@ pub struct RunSummary {
 }
 
 /// A run under way or past.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Its number.
     pub id: u64,
@@ -53,7 +54,7 @@ pub struct Run {
 }
 
 /// One action of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// Its number.
     pub id: u64,
@@ -72,7 +73,7 @@ pub struct Action {
 }
 
 /// The answer to `GET /api/v1/runs/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunDetail {
     /// In one line.
     pub summary: RunSummary,
@@ -85,7 +86,7 @@ pub struct RunDetail {
 }
 
 /// The answer to `GET /api/v1/events`: oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventsPage {
     /// What happened.
     pub events: Vec<Event>,
@@ -94,7 +95,7 @@ pub struct EventsPage {
 }
 
 /// One fact of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Its run; 0 is the site's log outside incidents.
     pub run: u64,

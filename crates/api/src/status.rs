@@ -2,10 +2,11 @@
 
 use crate::hold::Hold;
 use crate::run::Run;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The whole site now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The controller's version.
     pub version: String,
@@ -36,7 +37,7 @@ pub struct Status {
 }
 
 /// One UPS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ups {
     /// Its name.
     pub name: String,
@@ -65,7 +66,7 @@ pub struct Ups {
 }
 
 /// One power domain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Domain {
     /// Its name.
     pub name: String,
@@ -87,7 +88,7 @@ pub struct Domain {
 }
 
 /// One host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Its name.
     pub name: String,
@@ -102,7 +103,7 @@ pub struct Host {
 }
 
 /// One VM.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Vm {
     /// `<platform>/<native uuid>`.
     pub id: String,
@@ -123,7 +124,7 @@ pub struct Vm {
 }
 
 /// Something somebody should know or mend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// `info`, `warning` or `error`.
     pub level: String,

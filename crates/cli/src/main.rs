@@ -55,6 +55,8 @@ enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration, for editors and validators
     Schema,
+    /// Print the HTTP API as an OpenAPI 3.1 document, for generators of clients
+    Openapi,
     Status(StatusArgs),
     Plan(PlanArgs),
     Events(EventsArgs),
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Command::Schema => Ok(Said::done(config::SCHEMA.to_owned())),
+        Command::Openapi => Ok(Said::done(ridethrough_api::openapi::text())),
         Command::Completions(args) => Ok(Said::done(manual::completions::<Cli>(args))),
         Command::Man(args) => manual::man::<Cli>(args).map(Said::done),
         _ => ask(&cli),
@@ -112,6 +115,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             | Command::Serve
             | Command::Check(_)
             | Command::Schema
+            | Command::Openapi
             | Command::Alert(_)
             | Command::Completions(_)
             | Command::Man(_) => {

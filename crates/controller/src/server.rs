@@ -6,6 +6,7 @@ mod history;
 mod hold;
 mod listen;
 mod routes;
+mod table;
 
 use crate::token::Token;
 use ridethrough_decide::{Command, CommandReply, SiteView};

@@ -2,6 +2,7 @@
 
 pub(crate) mod fakes;
 mod http;
+mod openapi;
 mod outage;
 
 use crate::{Clock, Endpoints, Pace, Parts, ServerParts, Storage, run};
@@ -84,6 +85,23 @@ pub(crate) fn endpoints(world: &World) -> Endpoints {
     endpoints
 }
 
+/// What a controller of that world is made of, and what will be heard of it.
+pub(crate) fn parts(world: &World, memory: &Memory, server: Option<ServerParts>, clock: Clock) -> (Parts, Heard) {
+    let heard = Heard::default();
+    let parts = Parts {
+        endpoints: endpoints(world),
+        storage: Storage::Memory(memory.clone()),
+        config: config(world),
+        pace: Pace::default(),
+        clock,
+        server,
+        voice: Arc::new(heard.clone()),
+        pulse: Arc::new(crate::voice::Silent),
+        version: "test".to_owned(),
+    };
+    (parts, heard)
+}
+
 /// A controller under test.
 pub(crate) struct Running {
     pub(crate) heard: Heard,
@@ -93,18 +111,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(world: &World, memory: &Memory, server: Option<ServerParts>, clock: Clock) -> Self {
-        let heard = Heard::default();
-        let parts = Parts {
-            endpoints: endpoints(world),
-            storage: Storage::Memory(memory.clone()),
-            config: config(world),
-            pace: Pace::default(),
-            clock,
-            server,
-            voice: Arc::new(heard.clone()),
-            pulse: Arc::new(crate::voice::Silent),
-            version: "test".to_owned(),
-        };
+        let (parts, heard) = parts(world, memory, server, clock);
+        Self::of(parts, heard)
+    }
+
+    pub(crate) fn of(parts: Parts, heard: Heard) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         #[expect(clippy::disallowed_methods, reason = "a test looks at the controller from outside, while it runs")]
         let task = tokio::spawn(run(parts, async move {

@@ -13,7 +13,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use ridethrough_api as api;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -31,7 +30,7 @@ pub(super) async fn healthz(State(shared): Cx) -> Response {
         Ok(Ok(_)) => (StatusCode::OK, "ok"),
         Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the control loop does not answer"),
     };
-    (status, Json(json!({ "status": text }))).into_response()
+    (status, Json(api::Health { status: text.to_owned() })).into_response()
 }
 
 /// The state of the site in the OpenMetrics format.

@@ -1,5 +1,6 @@
 //! What can be asked, and how it is said no to.
 
+use super::table::{Routes, openapi};
 use super::{Ask, Imagined, Present, health, history, hold};
 use crate::convert;
 use crate::narrate::{Names, moment};
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ridethrough_api as api;
-use ridethrough_api::{ApiError, BASE, code};
+use ridethrough_api::{ApiError, BASE, HEALTH, METRICS, code};
 use ridethrough_decide::{Command, CommandReply};
 use ridethrough_model::{DomainId, DomainMode, Millis, RunId, UpsId};
 use ridethrough_store::Reader;
@@ -49,29 +50,35 @@ impl IntoResponse for Refusal {
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let api = Router::new()
-        .route("/status", get(status))
-        .route("/plan", get(plan))
-        .route("/events", get(events))
-        .route("/runs", get(runs))
-        .route("/runs/{id}", get(run))
-        .route("/domains/{name}/arm", post(arm))
-        .route("/domains/{name}/disarm", post(disarm))
-        .route("/ups/{name}/maintenance", post(maintenance))
-        .route("/hold", post(hold::hold))
-        .route("/hold/release", post(hold::release))
-        .route("/abort", post(hold::abort))
-        .route("/return", post(hold::bring_back));
-    let open = Router::new().route("/healthz", get(health::healthz)).with_state(shared.clone());
-    Router::new()
-        .nest(BASE, api)
-        .route("/metrics", get(health::metrics))
-        .fallback(async || not_found("There is no such path.", "The paths are listed in docs/cli.md."))
-        .method_not_allowed_fallback(async || malformed("This path does not take this method."))
+    let Routes { guarded, open, listed } = routes();
+    tracing::debug!(routes = listed.len(), "the API is served");
+    guarded
+        .fallback(async || not_found("There is no such path.", "The paths are listed in docs/openapi.json."))
+        .method_not_allowed_fallback(async || wrong_method())
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(shared.clone(), authorize))
-        .with_state(shared)
         .merge(open)
+        .with_state(shared)
+}
+
+/// Everything that can be asked.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .api("get", "/status", get(status))
+        .api("get", "/plan", get(plan))
+        .api("get", "/events", get(events))
+        .api("get", "/runs", get(runs))
+        .api("get", "/runs/{id}", get(run))
+        .api("post", "/domains/{name}/arm", post(arm))
+        .api("post", "/domains/{name}/disarm", post(disarm))
+        .api("post", "/ups/{name}/maintenance", post(maintenance))
+        .api("post", "/hold", post(hold::hold))
+        .api("post", "/hold/release", post(hold::release))
+        .api("post", "/abort", post(hold::abort))
+        .api("post", "/return", post(hold::bring_back))
+        .guarded("get", METRICS, get(health::metrics))
+        .open("get", HEALTH, get(health::healthz))
+        .open("get", &format!("{BASE}/openapi.json"), get(openapi))
 }
 
 async fn authorize(State(shared): Cx, request: Request, next: Next) -> Response {
@@ -275,8 +282,13 @@ async fn read<T: Send + 'static>(
 pub(super) fn malformed(message: impl Into<String>) -> Refusal {
     Refusal(
         StatusCode::BAD_REQUEST,
-        ApiError::new(code::MALFORMED, message, "Correct the request; docs/cli.md lists what can be asked."),
+        ApiError::new(code::MALFORMED, message, "Correct the request; docs/openapi.json lists what can be asked."),
     )
+}
+
+pub(super) fn wrong_method() -> Refusal {
+    let Refusal(_, error) = malformed("This path does not take this method.");
+    Refusal(StatusCode::METHOD_NOT_ALLOWED, error)
 }
 
 fn not_found(message: impl Into<String>, remedy: impl Into<String>) -> Refusal {

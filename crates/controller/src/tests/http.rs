@@ -6,7 +6,7 @@ use ridethrough_api::{Client, ClientError, code};
 use ridethrough_store::Memory;
 use std::time::Duration;
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 async fn serve(world: &super::World) -> (Running, String) {
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
@@ -163,7 +163,8 @@ async fn odd_requests_get_an_answer_with_code_and_remedy() {
     let large = format!("{{\"by\": \"{}\"}}", "x".repeat(20_000));
     for (request, body, status, code) in [
         (format!("GET /nowhere HTTP/1.1\r\n{auth}"), "", "404", code::NOT_FOUND),
-        (format!("DELETE /api/v1/status HTTP/1.1\r\n{auth}"), "", "400", code::MALFORMED),
+        (format!("DELETE /api/v1/status HTTP/1.1\r\n{auth}"), "", "405", code::MALFORMED),
+        ("DELETE /healthz HTTP/1.1".to_owned(), "", "405", code::MALFORMED),
         (format!("POST /api/v1/domains/rack-a/arm HTTP/1.1\r\n{auth}\r\n{json}"), "{", "400", code::MALFORMED),
         (format!("POST /api/v1/domains/rack-a/arm HTTP/1.1\r\n{auth}\r\n{json}"), &large, "400", code::MALFORMED),
         (format!("GET /api/v1/plan?if=host=a HTTP/1.1\r\n{auth}"), "", "400", code::MALFORMED),
