@@ -5,7 +5,10 @@
 
 #[cfg(test)]
 mod fuzz_tests;
+mod last_resort;
 mod master;
+
+pub use last_resort::DeadManTimer;
 
 use async_trait::async_trait;
 use master::{Ended, Master, NotConnected};

@@ -1,6 +1,7 @@
 //! The power of hosts against real peers on loopback: OpenSSH's sshd and OpenIPMI's ipmi_sim, each a child of its test.
 
 mod conformance;
+mod last_resort;
 mod peers;
 
 use peers::{Bmc, Sshd, gate, processes, until};

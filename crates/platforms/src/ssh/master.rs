@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -106,23 +106,55 @@ impl Master {
 
     /// Runs a command line in the account's shell and waits for its end.
     pub(super) async fn run(&self, command: &str) -> io::Result<Ended> {
-        let mut child = Command::new("ssh")
-            .args(["-F", "none", "-T", "-o", "BatchMode=yes", "-o", "ControlMaster=no"])
-            // Without its master it must fail, never dial by itself.
-            .args(["-o", "ProxyCommand=false", "-S"])
-            .arg(self.dir.socket())
-            .args(["--", "none", command])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = self.command(command).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut said = Vec::new();
         if let Some(stderr) = child.stderr.take() {
             stderr.take(SAID_MAX).read_to_end(&mut said).await?;
         }
         let code = child.wait().await?.code();
         Ok(Ended { code, said: String::from_utf8_lossy(&said).trim().to_owned() })
+    }
+
+    /// Gives a script to `sh` there and waits for its end. Also what it wrote to its standard output, shortened.
+    pub(super) async fn run_script(&self, script: &str) -> io::Result<(Ended, String)> {
+        let mut child = self.command("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut answer, mut said) = (Vec::new(), Vec::new());
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // Whoever does not read it has ended, and says why.
+                let _unread = stdin.write_all(script.as_bytes()).await;
+            }
+            Ok(())
+        };
+        let listen = async {
+            match stdout {
+                Some(stdout) => stdout.take(SAID_MAX).read_to_end(&mut answer).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let complaints = async {
+            match stderr {
+                Some(stderr) => stderr.take(SAID_MAX).read_to_end(&mut said).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(feed, listen, complaints)?;
+        let code = child.wait().await?.code();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        Ok((Ended { code, said: text(&said) }, text(&answer)))
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-T", "-o", "BatchMode=yes", "-o", "ControlMaster=no"])
+            // Without its master it must fail, never dial by itself.
+            .args(["-o", "ProxyCommand=false", "-S"])
+            .arg(self.dir.socket())
+            .args(["--", "none", command])
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        ssh
     }
 
     /// Waits until the connection is closed.

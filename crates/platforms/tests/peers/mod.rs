@@ -71,6 +71,17 @@ impl Sshd {
             run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &path.to_string_lossy()]);
         }
         fs::copy(dir.path().join("key.pub"), dir.path().join("authorized_keys")).expect("copied");
+        // Guests of this machine are nobody's business here: what looks for them finds those of the test.
+        for name in ["bin", "guests"] {
+            fs::create_dir(dir.path().join(name)).expect("made");
+        }
+        let at = dir.path().display();
+        let virsh = format!(
+            "#!/bin/sh\ncase $* in *list*) ls {at}/guests; exit 0 ;; esac\nfor guest; do :; done\necho $guest >>{at}/told\n\
+             [ -e {at}/deaf ] || rm -f {at}/guests/$guest\n"
+        );
+        fs::write(dir.path().join("bin/virsh"), virsh).expect("written");
+        fs::set_permissions(dir.path().join("bin/virsh"), fs::Permissions::from_mode(0o755)).expect("ours");
         // sshd wants it, also where it never uses it.
         fs::create_dir_all("/run/sshd").expect("root may");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
@@ -98,7 +109,9 @@ impl Sshd {
                 "-o",
                 "StrictModes=no",
             ])
-            .args(["-o", "PermitRootLogin=yes", "-o", &format!("AuthorizedKeysFile={}", self.file("authorized_keys").display())])
+            .args(["-o", "PermitRootLogin=yes", "-o"])
+            .arg(format!("SetEnv=PATH={}:/usr/sbin:/usr/bin:/sbin:/bin", self.file("bin").display()))
+            .args(["-o", &format!("AuthorizedKeysFile={}", self.file("authorized_keys").display())])
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
