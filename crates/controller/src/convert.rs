@@ -86,7 +86,10 @@ fn domain(domain: &DomainView) -> api::Domain {
         }
         .to_owned(),
         phase: phase.to_owned(),
-        phase_words: domain.phase.words().to_owned(),
+        phase_words: match (domain.phase, domain.mode) {
+            (DomainPhase::Acting, DomainMode::Observe) => "would act; observes only".to_owned(),
+            _ => domain.phase.words().to_owned(),
+        },
         on_battery_for_s: secs(domain.on_battery_for),
         ride_through_left_s: secs(domain.ride_through_left),
         must_act_in_s: secs(domain.must_act_in),

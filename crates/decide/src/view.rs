@@ -247,17 +247,27 @@ impl Site {
 
     fn vm_view(&self, vm: &Vm, snapshot: &Snapshot<'_>) -> VmView {
         let live = self.run.as_ref().and_then(|run| run.report.as_ref()).and_then(|report| report.fates.get(&vm.id));
-        let fate: Option<&Fate> = live.or_else(|| self.standing.values().find_map(|standing| standing.report.fates.get(&vm.id)));
+        // What was done already is not what would be done.
+        let done = live.is_none().then(|| self.done_to(vm)).flatten();
+        let standing = || self.standing.values().find_map(|standing| standing.report.fates.get(&vm.id));
+        let fate: Option<&Fate> = live.or_else(|| done.is_none().then(standing).flatten());
         VmView {
             id: vm.id.clone(),
             name: vm.name.clone(),
             host: vm.host.clone(),
             power: vm.power,
             tier: snapshot.policy.tier(snapshot.policy.rank_of(vm)).name,
-            fate: fate.map(|fate| fate.fate.clone()),
+            fate: done.or_else(|| fate.map(|fate| fate.fate.clone())),
             reason: fate.map(|fate| fate.reason.clone()),
             last_safe_in: live.and_then(|fate| fate.last_safe).map(|at| at.since(snapshot.now)),
         }
+    }
+
+    /// What the open run has done to a VM that is not where it was.
+    fn done_to(&self, vm: &Vm) -> Option<String> {
+        let run = self.run.as_ref()?;
+        let home = run.homes.get(&vm.id).filter(|home| home.host != vm.host && run.moved.contains(&vm.id))?;
+        Some(format!("moved here; goes back to {}", home.host))
     }
 
     fn run_view(&self, run: &RunState) -> RunView {

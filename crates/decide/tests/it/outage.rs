@@ -21,6 +21,17 @@ fn low_tiers_stop_in_order_critical_vms_move_the_empty_host_goes_down() {
 }
 
 #[test]
+fn the_status_says_of_each_vm_what_was_done_not_what_would_be() {
+    let mut stage = usual();
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("kvm1 proven off", 200);
+    let view = stage.site.view(&stage.now());
+    let fate = |name: &str| view.vms.iter().find(|vm| vm.name == name).and_then(|vm| vm.fate.clone()).unwrap_or_default();
+    assert_eq!(fate("db"), "moved here; goes back to kvm1");
+    assert_eq!(fate("web"), "shut down");
+}
+
+#[test]
 fn nothing_is_touched_within_the_ride_through() {
     let mut stage = usual();
     stage.lose_mains("rack-a", 900);

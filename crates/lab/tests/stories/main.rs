@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod outage;
+mod restraint;
 mod stage;
 mod survive;
 mod watch;
@@ -16,13 +17,15 @@ use std::time::Instant;
 
 type Story = (&'static str, fn(&mut Stage));
 
-const STORIES: [Story; 9] = [
+const STORIES: [Story; 11] = [
     ("bad input gets an error a person can act on", bad_input::wrong_credentials_and_names),
     ("a domain observes until it is armed, and never the one the controller stands in", bad_input::arming),
     ("rule 12: it calls nobody who is not configured", bad_input::rule_12_calls_nobody_else),
     ("mains back after seconds: nothing was touched", outage::short),
     ("mains lost, shed, moved, host off, mains back, everything home", outage::whole),
     ("mains back while acting: nothing more is begun", survive::mains_back_in_acting),
+    ("point 7: a hold begins nothing, and lifts itself while everything can still stop", restraint::hold_lifts_itself),
+    ("point 7: an abort in mid-run leaves the rest alone", restraint::abort_leaves_the_rest),
     ("the controller is killed in the middle of a move", survive::killed_in_mid_move),
     ("a ride-through that would be fatal is cut short", outage::fatal_ride_through),
     ("all UPSes fail: nothing moves, everything stops in order and returns", outage::all_fail),

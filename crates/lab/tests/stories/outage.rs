@@ -1,6 +1,6 @@
 //! Outages from mains lost to everything home.
 
-use crate::stage::{LATER, SOON, Stage};
+use crate::stage::{LATER, SOON, Stage, asked_before};
 use crate::watch::{assert_lived_on, downtimes, watch};
 use ridethrough_lab::{GuestState, Numbers};
 
@@ -32,8 +32,12 @@ pub fn whole(stage: &mut Stage) {
         assert!(on == [2] || on == [3], "{} runs on {on:?}:\n{}", cast.name(), stage.log());
     }
     for cast in stage.cast.iter().filter(|cast| cast.home != 1) {
-        let asked = before.iter().find(|(name, _)| name == cast.name()).map_or(0, |(_, times)| *times);
-        assert_eq!(stage.times_asked(cast.name()), asked, "{} keeps its mains and is left alone", cast.name());
+        assert_eq!(
+            stage.times_asked(cast.name()),
+            asked_before(&before, cast.name()),
+            "{} keeps its mains and is left alone",
+            cast.name()
+        );
     }
     stage.upsd.mains_back("rack-a", 4.0);
     let end = stage.until_run_ends(run);

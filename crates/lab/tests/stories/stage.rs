@@ -216,6 +216,11 @@ impl Stage {
     }
 }
 
+/// How often a guest had been told to go down, of what `Stage::asked` said before.
+pub fn asked_before(before: &[(String, usize)], guest: &str) -> usize {
+    before.iter().find(|(name, _)| name == guest).map_or(0, |(_, times)| *times)
+}
+
 /// Two critical guests on kvm1, the others on kvm1 and kvm2; one of the unimportant ones hangs.
 fn draw_cast(seed: &mut Seed, tiers: &[&'static str]) -> Vec<Cast> {
     let names = [["erp", "mail", "wiki", "git", "ci", "lab"], ["db", "app", "www", "docs", "build", "test"]];

@@ -1,6 +1,6 @@
 //! What goes wrong in the middle: mains comes back, the controller dies.
 
-use crate::stage::{LATER, SOON, Stage};
+use crate::stage::{LATER, SOON, Stage, asked_before};
 use crate::watch::{assert_lived_on, watch};
 
 /// Mains is back as soon as the first guest was told to go down.
@@ -58,8 +58,4 @@ pub fn killed_in_mid_move(stage: &mut Stage) {
         let is_right = told == 1 || cast.is_hung && told == 2;
         assert!(is_right, "{} was told {told} times:\n{}", cast.name(), stage.log());
     }
-}
-
-fn asked_before(before: &[(String, usize)], guest: &str) -> usize {
-    before.iter().find(|(name, _)| name == guest).map_or(0, |(_, times)| *times)
 }
