@@ -59,6 +59,12 @@ pub struct Ups {
     pub age_s: Option<u64>,
     /// On battery: time until it is taken to be empty, after margin and age.
     pub empty_in_s: Option<u64>,
+    /// On battery: what ends it before its battery is empty, for a person (another master, a forced shutdown, a countdown).
+    #[serde(default)]
+    pub ended_by: Option<String>,
+    /// Others that follow it and do not only obey, by address: any of them may order a forced shutdown at low battery.
+    #[serde(default)]
+    pub masters: Vec<String>,
     /// Why it is silent.
     pub silent_because: Option<String>,
     /// Maintenance ends in.
@@ -157,11 +163,13 @@ mod tests {
             realpower_w: Some(480),
             age_s: Some(1),
             empty_in_s: Some(600),
+            ended_by: None,
+            masters: Vec::new(),
             silent_because: None,
             maintenance_left_s: None,
         };
         let text = serde_json::to_string(&ups).expect("it serialises");
-        expect![[r#"{"name":"rack-a","state":"on-battery","state_words":"on battery","status":"OB","battery_charge_percent":86.5,"runtime_s":null,"load_percent":null,"realpower_w":480,"age_s":1,"empty_in_s":600,"silent_because":null,"maintenance_left_s":null}"#]].assert_eq(&text);
+        expect![[r#"{"name":"rack-a","state":"on-battery","state_words":"on battery","status":"OB","battery_charge_percent":86.5,"runtime_s":null,"load_percent":null,"realpower_w":480,"age_s":1,"empty_in_s":600,"ended_by":null,"masters":[],"silent_because":null,"maintenance_left_s":null}"#]].assert_eq(&text);
         let newer = text.replacen('{', "{\"a_field_of_a_later_version\":1,", 1);
         assert_eq!(serde_json::from_str::<Ups>(&newer).expect("unknown fields are skipped"), ups);
     }

@@ -49,7 +49,7 @@ fn a_typing_mistake_is_shown_with_its_place_and_the_exit_code_says_so() {
         2 | hots = "10.0.0.5"
           | ^^^^
           = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
-            `low_battery_reliable`.
+            `low_battery_reliable`, `secondaries`.
 
     "#]]
     .assert_eq(&shown);

@@ -1,11 +1,13 @@
 //! `check --connect`: asks every UPS, platform and host once and says what would go wrong in an outage. Changes nothing.
 
+mod masters;
+
 use ridethrough_decide::SiteConfig;
 use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, Platform};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, HostId, HostPowerState, Inventory, Mono, PlatformId, Reading, Silence, SilenceKind, Topology, UpsId,
-    Vm,
+    UpsTopology, Vm,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +42,8 @@ pub async fn check(endpoints: &Endpoints, config: &SiteConfig, now: Mono) -> Vec
     let mut asked: JoinSet<Word> = JoinSet::new();
     for (id, device) in &endpoints.devices {
         let (id, device) = (id.clone(), device.clone());
-        asked.spawn(async move { Word::Findings(ask_ups(&id, &*device, now).await) });
+        let known = config.topology.upses.get(&id).cloned().unwrap_or_default();
+        asked.spawn(async move { Word::Findings(ask_ups(&id, &*device, &known, now).await) });
     }
     for (id, platform) in &endpoints.platforms {
         let (id, platform) = (id.clone(), platform.clone());
@@ -87,7 +90,7 @@ pub async fn check(endpoints: &Endpoints, config: &SiteConfig, now: Mono) -> Vec
     findings
 }
 
-async fn ask_ups(id: &UpsId, device: &dyn Device, now: Mono) -> Vec<Finding> {
+async fn ask_ups(id: &UpsId, device: &dyn Device, known: &UpsTopology, now: Mono) -> Vec<Finding> {
     let subject = format!("UPS {id}");
     let cx = Cx::within(LIMIT, now);
     if let Err(error) = cx.bound("verify", device.verify(&cx)).await
@@ -98,24 +101,16 @@ async fn ask_ups(id: &UpsId, device: &dyn Device, now: Mono) -> Vec<Finding> {
     let mut findings = Vec::new();
     let cx = Cx::within(LIMIT, now);
     match cx.bound("read UPS", device.read(&cx)).await {
-        Ok(Ok(reading)) => poor_reading(&subject, &reading, &mut findings),
+        Ok(Ok(reading)) => {
+            poor_reading(&subject, &reading, &mut findings);
+            masters::own_limits(&subject, &reading, &mut findings);
+        }
         Ok(Err(silence)) => findings.push(ups_silent(&subject, &silence)),
         Err(error) => findings.push(ups_failed(&subject, &error)),
     }
     let cx = Cx::within(LIMIT, now);
-    if let Ok(clients) = cx.bound("list clients", device.clients(&cx)).await
-        && !clients.is_empty()
-    {
-        let addresses: Vec<&str> = clients.iter().map(|client| client.address.as_str()).collect();
-        findings.push(Finding::warning(
-            "RT0205",
-            subject,
-            format!(
-                "others follow this UPS too: {}. One of them may order a forced shutdown earlier than planned here.",
-                some(&addresses)
-            ),
-            "Let them act later than Ridethrough, or stop them; a host's own last resort may stay.",
-        ));
+    if let Ok(clients) = cx.bound("list clients", device.clients(&cx)).await {
+        findings.extend(masters::others(subject, &clients, known));
     }
     findings
 }

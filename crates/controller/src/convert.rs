@@ -52,6 +52,8 @@ fn ups(ups: &UpsView) -> api::Ups {
         realpower_w: ups.realpower.map(|Milliwatts(mw)| (mw + 500) / 1000),
         age_s: secs(ups.age),
         empty_in_s: secs(ups.empty_in),
+        ended_by: ups.ended_by.map(|by| by.words().to_owned()),
+        masters: ups.masters.clone(),
         silent_because: ups.silent_because.clone(),
         maintenance_left_s: secs(ups.maintenance_left),
     }

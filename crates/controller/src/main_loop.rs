@@ -115,6 +115,7 @@ impl Loop {
                 Effect::Observe { run, action, attempt, op } => {
                     self.performers.ask(Ticket { run, action, attempt }, Call::Observe(op));
                 }
+                Effect::Follow { ups, is_needed } => self.pollers.follow(&ups, is_needed),
                 Effect::ObserveHost(host) => self.pollers.hasten_host(&host),
                 Effect::ReadInventory(platform) => self.pollers.hasten_platform(&platform),
                 Effect::Notify(notice) => self.notify(notice),

@@ -9,6 +9,8 @@ pub struct Pace {
     pub ups_mains: Duration,
     /// Between looks at a UPS at risk.
     pub ups_battery: Duration,
+    /// Between looks at who else follows a UPS.
+    pub followers: Duration,
     /// Between inventories on mains.
     pub inventory_mains: Duration,
     /// Between inventories at risk.
@@ -36,6 +38,7 @@ impl Default for Pace {
         Self {
             ups_mains: Duration::from_secs(5),
             ups_battery: Duration::from_secs(1),
+            followers: Duration::from_secs(60),
             inventory_mains: Duration::from_secs(15),
             inventory_battery: Duration::from_secs(3),
             host_mains: Duration::from_secs(30),

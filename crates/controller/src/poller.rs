@@ -22,6 +22,8 @@ use tokio::time::Instant;
 pub(crate) enum Watched {
     /// A UPS.
     Ups(UpsId),
+    /// Who else follows a UPS.
+    Followers(UpsId),
     /// A platform's inventory.
     Platform(PlatformId),
     /// One of the means to see a host's power, by its place in the list.
@@ -32,6 +34,7 @@ impl std::fmt::Display for Watched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ups(ups) => write!(f, "UPS {ups}"),
+            Self::Followers(ups) => write!(f, "followers of UPS {ups}"),
             Self::Platform(platform) => write!(f, "platform {platform}"),
             Self::Host(host, _) => write!(f, "power of host {host}"),
         }
@@ -83,6 +86,7 @@ impl Pollers {
         let mut add = |watched, target| targets.insert(watched, (target, Arc::new(Notify::new())));
         for (id, device) in devices {
             add(Watched::Ups(id.clone()), Target::Ups(device.clone()));
+            add(Watched::Followers(id.clone()), Target::Ups(device.clone()));
         }
         for (id, platform) in platforms {
             add(Watched::Platform(id.clone()), Target::Platform(platform.clone()));
@@ -117,6 +121,14 @@ impl Pollers {
     /// Looks soon, once, however often it is asked.
     pub(crate) fn hasten_platform(&self, platform: &PlatformId) {
         if let Some((_, poke)) = self.targets.get(&Watched::Platform(platform.clone())) {
+            poke.notify_one();
+        }
+    }
+
+    /// Tells a UPS's other masters, with the next look, whether to wait for us.
+    pub(crate) fn follow(&self, ups: &UpsId, is_needed: bool) {
+        if let Some((Target::Ups(device), poke)) = self.targets.get(&Watched::Ups(ups.clone())) {
+            device.follow(is_needed);
             poke.notify_one();
         }
     }
@@ -184,6 +196,7 @@ fn interval(pace: &Pace, watched: &Watched, is_at_risk: bool) -> Duration {
     match (watched, is_at_risk) {
         (Watched::Ups(_), false) => pace.ups_mains,
         (Watched::Ups(_), true) => pace.ups_battery,
+        (Watched::Followers(_), _) => pace.followers,
         (Watched::Platform(_), false) => pace.inventory_mains,
         (Watched::Platform(_), true) => pace.inventory_battery,
         (Watched::Host(..), false) => pace.host_mains,
@@ -195,12 +208,15 @@ async fn poll(look: Look, watched: Watched, target: Target, poke: Arc<Notify>, m
     loop {
         let began = Instant::now();
         let seen = match (&watched, &target) {
-            (Watched::Ups(ups), Target::Ups(device)) => look.at_ups(ups, &**device).await,
-            (Watched::Platform(id), Target::Platform(platform)) => look.at_platform(id, &**platform).await,
-            (Watched::Host(host, _), Target::Host(means)) => look.at_host(host, &**means).await,
+            (Watched::Ups(ups), Target::Ups(device)) => Some(look.at_ups(ups, &**device).await),
+            (Watched::Followers(ups), Target::Ups(device)) => look.at_followers(ups, &**device).await,
+            (Watched::Platform(id), Target::Platform(platform)) => Some(look.at_platform(id, &**platform).await),
+            (Watched::Host(host, _), Target::Host(means)) => Some(look.at_host(host, &**means).await),
             _ => return,
         };
-        look.sightings.put(watched.clone(), seen);
+        if let Some(seen) = seen {
+            look.sightings.put(watched.clone(), seen);
+        }
         loop {
             let due = began + interval(&look.pace, &watched, *at_risk.borrow_and_update());
             // A wish to hurry comes first, then a change of pace, then the ordinary end of the wait.
@@ -233,6 +249,13 @@ impl Look {
                 message: error.to_failure().message,
             }),
         }
+    }
+
+    /// `None` where it cannot be told: what was known stays.
+    async fn at_followers(&self, ups: &UpsId, device: &dyn Device) -> Option<Input> {
+        let cx = self.within(self.pace.ups_deadline);
+        let clients = bound(&cx, "list clients", device.clients(&cx)).await.ok()?;
+        Some(Input::Followed { ups: ups.clone(), clients: clients.into_iter().map(|client| client.address).collect() })
     }
 
     async fn at_platform(&self, platform: &PlatformId, driver: &dyn Platform) -> Input {

@@ -49,7 +49,7 @@ pub(crate) fn config(world: &World) -> SiteConfig {
     config.policy.tiers = ["critical", "web", "batch"].map(tier).to_vec();
     let mut topology = Topology::default();
     for ups in state.upses.keys() {
-        topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable: true });
+        topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable: true, ..UpsTopology::default() });
         let domain = Domain { upses: BTreeSet::from([ups.clone()]), timing: Timing::default() };
         topology.domains.insert(DomainId::from(ups.as_str()), domain);
     }

@@ -45,6 +45,8 @@ pub struct SourceFacts {
     pub kind: SourceKind,
     /// When it is taken to be empty, after margin and age.
     pub deadline: Option<Mono>,
+    /// The same for outlet groups that end earlier by themselves.
+    pub outlets: BTreeMap<u32, Mono>,
     /// Everybody down now.
     pub emergency: bool,
     /// Whether the deadline rests on what the UPS stated.
@@ -58,6 +60,7 @@ impl SourceFacts {
         Self {
             kind: state.kind,
             deadline: state.deadline(timing),
+            outlets: state.outlet_deadlines(timing),
             emergency: state.is_emergency(),
             is_stated: state.is_stated,
             is_settled: state.back_at.is_none_or(|back_at| now.since(back_at) >= timing.mains_stable),
@@ -70,8 +73,8 @@ pub(crate) fn timing_of(topology: &Topology, ups: &UpsId) -> Timing {
     topology.domains_of(ups).map(|(_, domain)| domain.timing.clone()).max_by_key(|timing| timing.margin).unwrap_or_default()
 }
 
-pub(crate) fn feed_health(ups: &UpsId, sources: &BTreeMap<UpsId, SourceFacts>) -> FeedHealth {
-    let Some(source) = sources.get(ups) else {
+pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -> FeedHealth {
+    let Some(source) = sources.get(&feed.ups) else {
         return FeedHealth::Dead;
     };
     match source.kind {
@@ -79,7 +82,8 @@ pub(crate) fn feed_health(ups: &UpsId, sources: &BTreeMap<UpsId, SourceFacts>) -
         SourceKind::SilentOnMains => FeedHealth::Presumed,
         SourceKind::Unknown | SourceKind::Off => FeedHealth::Dead,
         SourceKind::OnBattery | SourceKind::LowBattery | SourceKind::Forced | SourceKind::SilentOnBattery => {
-            source.deadline.map_or(FeedHealth::Dead, FeedHealth::Ending)
+            let outlet = feed.outlet_group.and_then(|group| source.outlets.get(&group)).copied();
+            source.deadline.map_or(FeedHealth::Dead, |at| FeedHealth::Ending(outlet.map_or(at, |outlet| outlet.min(at))))
         }
     }
 }
@@ -87,7 +91,7 @@ pub(crate) fn feed_health(ups: &UpsId, sources: &BTreeMap<UpsId, SourceFacts>) -
 /// Composes the risk of something with these feeds.
 pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, SourceFacts>, now: Mono) -> HostRisk {
     let needed = usize::try_from(feeds_min.max(1)).unwrap_or(usize::MAX);
-    let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(&feed.ups, sources), &feed.ups)).collect();
+    let health: Vec<(FeedHealth, &UpsId)> = feeds.iter().map(|feed| (feed_health(feed, sources), &feed.ups)).collect();
     let good = health.iter().filter(|(h, _)| *h == FeedHealth::Good).count();
     let presumed = health.iter().filter(|(h, _)| *h == FeedHealth::Presumed).count();
     if good >= needed {
@@ -126,7 +130,9 @@ mod tests {
     use super::*;
 
     fn facts(kind: SourceKind, deadline: Option<u64>) -> SourceFacts {
-        SourceFacts { kind, deadline: deadline.map(|s| Mono(s * 1000)), emergency: false, is_stated: true, is_settled: true }
+        let outlets = deadline.map(|s| (2, Mono((s - 100) * 1000))).into_iter().collect();
+        let deadline = deadline.map(|s| Mono(s * 1000));
+        SourceFacts { kind, deadline, outlets, emergency: false, is_stated: true, is_settled: true }
     }
 
     fn check(sources: &[(&str, SourceFacts)], feeds_min: u32) -> HostRisk {
@@ -146,6 +152,15 @@ mod tests {
         let overdue = check(&[("a", ob(600)), ("b", ob(1200))], 1);
         assert!(matches!(overdue, HostRisk::AtRisk { ends_at: Mono(900_000), .. }), "it still gives at 700 s: {overdue:?}");
         assert!(matches!(check(&[("a", ob(600)), ("b", on())], 2), HostRisk::AtRisk { ends_at: Mono(600_000), .. }));
+    }
+
+    #[test]
+    fn point_9_an_outlet_that_switches_itself_off_ends_only_what_hangs_on_it() {
+        let sources = [(UpsId::new("a"), facts(SourceKind::OnBattery, Some(1000)))].into();
+        let end = |outlet_group| risk(&[Feed { ups: UpsId::new("a"), outlet_group }], 1, &sources, Mono(700_000));
+        assert!(matches!(end(Some(2)), HostRisk::AtRisk { ends_at: Mono(900_000), .. }));
+        assert!(matches!(end(Some(1)), HostRisk::AtRisk { ends_at: Mono(1_000_000), .. }));
+        assert!(matches!(end(None), HostRisk::AtRisk { ends_at: Mono(1_000_000), .. }));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::input::{CommandReply, Effect};
 use crate::plan_outage::host_must_act_at;
 use crate::run::Aborted;
 use crate::site::Site;
-use crate::source::SourceKind;
+use crate::source::{SourceKind, SourceState};
 use ridethrough_model::{Entry, Finding, HostId, Millis, Mono, Notice, Now, Op, PlanCause, Severity, UpsId, VmId};
 
 /// No hold is longer: it is for a person who is there.
@@ -95,8 +95,8 @@ impl Site {
         earliest
     }
 
-    fn ups_that(&self, says: impl Fn(SourceKind) -> bool) -> Option<&UpsId> {
-        self.sources.iter().find(|(_, source)| says(source.kind)).map(|(id, _)| id)
+    fn ups_that(&self, says: impl Fn(&SourceState) -> bool) -> Option<&UpsId> {
+        self.sources.iter().find(|(_, source)| says(source)).map(|(id, _)| id)
     }
 
     /// Ends what must not go on. Before anything is decided in a step.
@@ -116,7 +116,7 @@ impl Site {
 
     fn reason_to_end_hold(&self, now: Mono) -> Option<String> {
         let hold = self.hold.as_ref()?;
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::Forced) {
+        if let Some(ups) = self.ups_that(SourceState::is_forced) {
             return Some(format!("UPS {ups} orders a forced shutdown"));
         }
         if now >= hold.until {
@@ -125,7 +125,7 @@ impl Site {
         if hold.even_if_lost {
             return None;
         }
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::LowBattery) {
+        if let Some(ups) = self.ups_that(|source| source.kind == SourceKind::LowBattery) {
             return Some(format!("UPS {ups} says its battery is low"));
         }
         let (at, host) = self.last_safe_of_hold(now)?;
@@ -134,10 +134,10 @@ impl Site {
 
     fn reason_to_end_abort(&self) -> Option<String> {
         let aborted = self.run.as_ref()?.aborted.as_ref()?;
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::Forced) {
+        if let Some(ups) = self.ups_that(SourceState::is_forced) {
             return Some(format!("UPS {ups} orders a forced shutdown"));
         }
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::LowBattery) {
+        if let Some(ups) = self.ups_that(|source| source.kind == SourceKind::LowBattery) {
             return Some(format!("UPS {ups} says its battery is low"));
         }
         (!aborted.until_return && self.is_stable()).then(|| "mains is stable".to_owned())
@@ -189,14 +189,14 @@ impl Site {
             let message = format!("{duration} is no length for a hold: it must end by itself within {HOLD_MAX}.");
             return refuse(message, "Ask for less, and again when it is over.");
         }
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::Forced) {
+        if let Some(ups) = self.ups_that(SourceState::is_forced) {
             let message = format!("UPS {ups} orders a forced shutdown, and that is never held.");
             return refuse(message, "Cancel the order at the UPS or at the master that gave it.");
         }
         if even_if_lost {
             return None;
         }
-        if let Some(ups) = self.ups_that(|kind| kind == SourceKind::LowBattery) {
+        if let Some(ups) = self.ups_that(|source| source.kind == SourceKind::LowBattery) {
             let message = format!("UPS {ups} says its battery is low: there is no time left to hold.");
             return refuse(message, "With --even-if-lost it is held all the same, and what runs may be lost.");
         }
@@ -245,7 +245,7 @@ impl Site {
         if run.aborted.is_some() {
             return refuse("The run is aborted already.", "`ridethrough return` lets it go on.");
         }
-        if let Some(ups) = self.ups_that(|kind| matches!(kind, SourceKind::Forced | SourceKind::LowBattery)) {
+        if let Some(ups) = self.ups_that(SourceState::is_emergency) {
             let message = format!("UPS {ups} orders everything down, or says its battery is low: that is never aborted.");
             return refuse(&message, "Let it finish; everything comes back when the mains is stable.");
         }

@@ -272,7 +272,7 @@ impl Site {
         for (ups, since) in &run.lost {
             let deadline = run.plan.as_ref().and_then(|plan| plan.deadlines.get(ups)).filter(|_| same_boot).copied();
             if let Some(source) = self.sources.get_mut(ups) {
-                source.resume_on_battery(now.mono, same_boot.then_some(*since), deadline);
+                source.resume_on_battery(now.mono, same_boot.then_some(*since), deadline, run.forced.contains(ups));
                 self.awaiting.insert(ups.clone());
             }
         }

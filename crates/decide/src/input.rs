@@ -4,6 +4,7 @@ use ridethrough_model::{
     ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, Millis, Notice, Observed, Op,
     PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
 };
+use std::collections::BTreeSet;
 
 /// Everything that can happen to a site.
 #[derive(Clone, Debug)]
@@ -12,6 +13,13 @@ pub enum Input {
     Reading(Reading),
     /// A look at a UPS that saw nothing.
     Silence(Silence),
+    /// A server told who follows a UPS beside us, by address.
+    Followed {
+        /// Which UPS.
+        ups: UpsId,
+        /// The others' addresses.
+        clients: BTreeSet<String>,
+    },
     /// A platform told what runs where. Handed in as read; whether it is believed is decided here.
     Inventory(Inventory),
     /// A platform could not be read.
@@ -167,6 +175,13 @@ pub enum Effect {
         attempt: u32,
         /// What.
         op: Op,
+    },
+    /// Whether hosts still need that UPS's power: its other masters are to wait for us, or no longer.
+    Follow {
+        /// Which UPS.
+        ups: UpsId,
+        /// Whether they do.
+        is_needed: bool,
     },
     /// Ask all sources of a host's power; answer with [`Input::HostPower`] for each.
     ObserveHost(HostId),

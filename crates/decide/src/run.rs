@@ -125,6 +125,8 @@ pub struct RunState {
     pub acted: BTreeSet<ridethrough_model::DomainId>,
     /// When each UPS was last lost and not seen back.
     pub lost: BTreeMap<UpsId, Mono>,
+    /// UPSes that ordered everybody down and were not seen back on mains.
+    pub forced: BTreeSet<UpsId>,
     /// When mains was last lost, back or found stable somewhere.
     pub turned: Option<Mono>,
     /// A person aborted it: nothing is started.
@@ -161,6 +163,7 @@ impl RunState {
             latched: BTreeSet::new(),
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
+            forced: BTreeSet::new(),
             turned: None,
             aborted: None,
             end: None,
@@ -240,6 +243,13 @@ impl RunState {
         Ok(())
     }
 
+    /// Whether a host that we shut down was seen off, and was not woken since.
+    pub(crate) fn was_seen_off(&self, host: &HostId) -> bool {
+        let is_it = |op: &Op| matches!(op, Op::ShutDownHost { host: down } if down == host);
+        self.hosts_down.contains(host)
+            && self.actions.values().any(|action| is_it(&action.op) && action.phase == ActionPhase::Done)
+    }
+
     fn power(&mut self, event: &PowerEvent, at: Mono) {
         if matches!(event, PowerEvent::MainsLost { .. } | PowerEvent::MainsBack { .. } | PowerEvent::MainsStable { .. }) {
             self.turned = Some(at);
@@ -250,6 +260,10 @@ impl RunState {
             }
             PowerEvent::MainsBack { ups } => {
                 self.lost.remove(ups);
+                self.forced.remove(ups);
+            }
+            PowerEvent::ForcedShutdown { ups } => {
+                self.forced.insert(ups.clone());
             }
             PowerEvent::ActingStarted { domain, .. } => {
                 self.acted.insert(domain.clone());

@@ -87,6 +87,8 @@ pub struct Site {
     pub(crate) is_plan_due: bool,
     pub(crate) plan_reason: String,
     pub(crate) told: BTreeSet<String>,
+    /// What was last said of each UPS: whether hosts need its power.
+    pub(crate) followed: BTreeMap<UpsId, bool>,
     pub(crate) out: Vec<Effect>,
 }
 
@@ -125,6 +127,7 @@ impl Site {
             is_plan_due: false,
             plan_reason: String::new(),
             told: BTreeSet::new(),
+            followed: BTreeMap::new(),
             out: Vec::new(),
         }
     }
@@ -162,6 +165,7 @@ impl Site {
         let is_look = is_tick || matches!(input, Input::HostPower { .. });
         match input {
             Input::Reading(reading) => self.hear(reading, now),
+            Input::Followed { ups, clients } => self.note_followers(&ups, clients),
             Input::Silence(silence) => self.hear_nothing(silence, now),
             Input::Inventory(inventory) => self.take_inventory(inventory, now),
             Input::InventoryFailed { platform, failure } => self.lose_platform(platform, failure),
@@ -200,6 +204,9 @@ impl Site {
         }
         self.start_due(now);
         self.watch_journal(now);
+        if is_look {
+            self.follow_upses(now.mono);
+        }
         if is_tick && self.is_standing_due && self.run.is_none() {
             self.is_standing_due = false;
             self.make_standing(now);
@@ -220,6 +227,12 @@ impl Site {
         }
         self.stop_awaiting(&id);
         self.take_edges(edges, now);
+    }
+
+    fn note_followers(&mut self, ups: &UpsId, clients: BTreeSet<String>) {
+        if let (Some(source), Some(topology)) = (self.sources.get_mut(ups), self.config.topology.upses.get(ups)) {
+            source.follow(clients, topology);
+        }
     }
 
     fn hear_nothing(&mut self, silence: Silence, now: &Now) {

@@ -5,8 +5,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::ActionPhase;
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, HostId, HostTopology, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology,
-    UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm,
+    Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,10 +127,11 @@ impl Snapshot<'_> {
     /// Whether enough feeds of the host are on mains that was not away a moment ago.
     #[must_use]
     pub fn has_settled_mains(&self, host: &HostTopology) -> bool {
-        let is_settled = |ups: &UpsId| {
-            feed_health(ups, &self.sources) == FeedHealth::Good && self.sources.get(ups).is_some_and(|source| source.is_settled)
+        let is_settled = |feed: &Feed| {
+            let is_good = feed_health(feed, &self.sources) == FeedHealth::Good;
+            is_good && self.sources.get(&feed.ups).is_some_and(|source| source.is_settled)
         };
-        host.feeds.iter().filter(|feed| is_settled(&feed.ups)).count() >= host.feeds_min.max(1) as usize
+        host.feeds.iter().filter(|feed| is_settled(feed)).count() >= host.feeds_min.max(1) as usize
     }
     /// Whether the host's platform reaches it; a plain server counts as ready when something says it is on.
     #[must_use]

@@ -1,9 +1,11 @@
 //! One UPS, folded from what it says and from its silence. Hysteresis lives here.
 //!
 //! On battery counts at once: the ride-through is the debounce. Low battery counts only while on battery, after two reads, and
-//! never where the model's flag is known to lie. Silence is neither an outage nor health.
+//! never where the model's flag is known to lie. Silence is neither an outage nor health, and takes back no order.
 
+use crate::masters::{self, EndedBy};
 use ridethrough_model::{Millis, Mono, PowerEvent, Reading, Silence, StatusToken, Timing, UpsId, UpsTopology};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a UPS is doing, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,14 +74,28 @@ pub struct SourceState {
     pub empty_at: Option<Mono>,
     /// Whether `empty_at` is what it said (or assumed for want of a word).
     pub is_stated: bool,
+    /// What ends it before its battery is empty.
+    pub ended_by: Option<EndedBy>,
+    /// When an outlet group that switches itself off is taken to do so.
+    pub outlets_end: BTreeMap<u32, Mono>,
     /// Why it is silent.
     pub silence: Option<Silence>,
+    /// Others that follow it and do not only obey, by address.
+    pub masters: BTreeSet<String>,
+    /// Everybody that followed it at the last look.
+    followers: BTreeSet<String>,
     /// Low battery reads in a row.
     low_reads: u8,
-    /// When the forced shutdown was first seen in this incident.
+    /// When the forced shutdown was first seen in this incident. Silence does not take it back.
     forced_at: Option<Mono>,
+    /// Its shutdown timer as last read.
+    timer: Option<(Mono, Millis)>,
+    /// When its output goes off by a timer that was seen to run.
+    off_at: Option<Mono>,
 }
 
+/// A countdown that ended this long ago, with the UPS still giving power, was none.
+const TIMER_OVERDUE: Millis = Millis::from_secs(10);
 /// Reads in a row before a low battery is believed.
 const LOW_READS_MIN: u8 = 2;
 
@@ -97,9 +113,15 @@ impl SourceState {
             back_at: None,
             empty_at: None,
             is_stated: false,
+            ended_by: None,
+            outlets_end: BTreeMap::new(),
             silence: None,
+            masters: BTreeSet::new(),
+            followers: BTreeSet::new(),
             low_reads: 0,
             forced_at: None,
+            timer: None,
+            off_at: None,
         }
     }
 
@@ -121,6 +143,8 @@ impl SourceState {
             self.on_mains_since.get_or_insert(at);
             self.on_battery_since = None;
             self.empty_at = None;
+            self.ended_by = None;
+            self.outlets_end.clear();
             self.forced_at = None;
             if was.is_on_battery() || was == SourceKind::Off {
                 self.back_at = Some(at);
@@ -140,11 +164,15 @@ impl SourceState {
 
     fn classify(&mut self, reading: &Reading, ups: &UpsTopology) -> SourceKind {
         let has = |token: StatusToken| reading.status.has(&token);
+        self.watch_timer(reading);
         let on_battery = has(StatusToken::Ob);
         let low = on_battery && has(StatusToken::Lb) && !has(StatusToken::Cal) && ups.low_battery_reliable;
         self.low_reads = if low { self.low_reads.saturating_add(1) } else { 0 };
         if has(StatusToken::Fsd) {
             self.forced_at.get_or_insert(reading.observed_at);
+            return SourceKind::Forced;
+        }
+        if self.off_at.is_some() {
             return SourceKind::Forced;
         }
         if has(StatusToken::Off) {
@@ -170,6 +198,20 @@ impl SourceState {
         }
     }
 
+    /// A shutdown timer that falls from look to look is an order with an end. One that is at rest takes it back.
+    fn watch_timer(&mut self, reading: &Reading) {
+        let now = reading.limits.shutdown_in.map(|left| (reading.observed_at, left));
+        if let (Some(before), Some(after)) = (self.timer, now)
+            && masters::runs(before, after)
+        {
+            self.off_at = Some(after.0 + after.1);
+        }
+        if now.is_none() || self.off_at.is_some_and(|off_at| reading.observed_at > off_at + TIMER_OVERDUE) {
+            self.off_at = None;
+        }
+        self.timer = now;
+    }
+
     fn revise_deadline(&mut self, reading: &Reading, timing: &Timing, kind: SourceKind) {
         if !kind.is_on_battery() {
             return;
@@ -180,9 +222,25 @@ impl SourceState {
             Some(runtime) => (reading.observed_at + runtime, true),
             None => (assumed, false),
         };
-        let forced = self.forced_at.map(|at| at + timing.runtime_assumed);
-        self.empty_at = Some(forced.map_or(stated, |forced| forced.min(stated)));
+        let left = stated.since(reading.observed_at);
+        let master = (!self.masters.is_empty()).then(|| masters::low_battery_at(reading, left));
+        let ends = [
+            (self.off_at, EndedBy::Countdown),
+            (self.forced_at.map(|at| at + timing.runtime_assumed), EndedBy::ForcedShutdown),
+            (master, EndedBy::OtherMaster),
+        ];
+        let first = ends.into_iter().filter_map(|(at, by)| at.map(|at| (at, by))).min();
+        let first = first.filter(|(at, _)| *at < stated);
+        self.empty_at = Some(first.map_or(stated, |(at, _)| at));
+        self.ended_by = first.map(|(_, by)| by);
         self.is_stated = is_stated;
+        let off = |limit: &ridethrough_model::Ppm| {
+            let charge = reading.charge?;
+            Some(reading.observed_at + masters::until_charge(left, charge, *limit))
+        };
+        // An outlet that switches itself off at a charge nobody knows may do so now.
+        let ends = reading.limits.outlets_off_at.iter().map(|(group, limit)| (*group, off(limit).unwrap_or(reading.observed_at)));
+        self.outlets_end = ends.collect();
     }
 
     fn edges_on_battery(&self, id: UpsId, was: SourceKind, kind: SourceKind, reading: &Reading, edges: &mut Vec<PowerEvent>) {
@@ -225,6 +283,13 @@ impl SourceState {
         vec![PowerEvent::Silent { ups: ups.clone(), was_on_battery, reason }]
     }
 
+    /// Who follows it, by address, as its server tells; those known to only obey are no masters. Counts from the next reading on,
+    /// and only who is seen twice in a row: a connection of ours that has just broken is still on the server's list.
+    pub fn follow(&mut self, clients: BTreeSet<String>, ups: &UpsTopology) {
+        self.masters = clients.intersection(&self.followers).filter(|who| !ups.secondaries.contains(*who)).cloned().collect();
+        self.followers = clients;
+    }
+
     /// When it is to be counted as empty: the margin is a share of the whole time on battery, so it does not melt away as the
     /// end comes near. `None` while it is not on battery.
     #[must_use]
@@ -232,26 +297,45 @@ impl SourceState {
         if !self.kind.is_on_battery() {
             return None;
         }
-        let empty = self.empty_at?;
-        let lasts = empty.since(self.on_battery_since.unwrap_or(self.heard_at));
-        Some(empty - lasts.scaled(u64::from(timing.margin.0), 1_000_000))
+        Some(self.less_margin(self.empty_at?, timing))
+    }
+
+    /// The same for its outlet groups that end earlier by themselves.
+    #[must_use]
+    pub fn outlet_deadlines(&self, timing: &Timing) -> BTreeMap<u32, Mono> {
+        let ends = self.outlets_end.iter().filter(|_| self.kind.is_on_battery());
+        ends.map(|(group, at)| (*group, self.less_margin(*at, timing))).collect()
+    }
+
+    fn less_margin(&self, end: Mono, timing: &Timing) -> Mono {
+        let lasts = end.since(self.on_battery_since.unwrap_or(self.heard_at));
+        end - lasts.scaled(u64::from(timing.margin.0), 1_000_000)
     }
 
     /// Whether everybody must go down now: low battery or a forced shutdown.
     #[must_use]
     pub fn is_emergency(&self) -> bool {
-        matches!(self.kind, SourceKind::LowBattery | SourceKind::Forced)
+        self.kind == SourceKind::LowBattery || self.is_forced()
+    }
+
+    /// Whether somebody has ordered everybody down. Silence after the order does not take it back: only its being heard on mains
+    /// without the order does.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        let is_ordered = self.forced_at.is_some() || self.off_at.is_some();
+        self.kind == SourceKind::Forced || self.kind == SourceKind::SilentOnBattery && is_ordered
     }
 }
 
 impl SourceState {
     /// Takes up what the journal of an unfinished run says: on battery, not heard since. It stays so until it is heard, or
     /// counts as silent on battery with the forecast made then.
-    pub(crate) fn resume_on_battery(&mut self, now: Mono, since: Option<Mono>, deadline: Option<Mono>) {
+    pub(crate) fn resume_on_battery(&mut self, now: Mono, since: Option<Mono>, deadline: Option<Mono>, is_forced: bool) {
         self.kind = SourceKind::OnBattery;
         self.heard_at = now;
         self.on_battery_since = Some(since.unwrap_or(now));
         self.on_mains_at = since.unwrap_or(now);
         self.empty_at = deadline;
+        self.forced_at = is_forced.then_some(now);
     }
 }

@@ -4,6 +4,7 @@ use crate::domain::DomainPhase;
 use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
 use crate::hold::{AbortView, HoldView};
+use crate::masters::EndedBy;
 use crate::run::{ActionPhase, RunState};
 use crate::site::Site;
 use crate::snapshot::Snapshot;
@@ -56,6 +57,10 @@ pub struct UpsView {
     pub age: Option<Millis>,
     /// On battery: time until it is taken to be empty, after margin and age.
     pub empty_in: Option<Millis>,
+    /// On battery: what ends it before its battery is empty.
+    pub ended_by: Option<EndedBy>,
+    /// Others that follow it and do not only obey, by address.
+    pub masters: Vec<String>,
     /// Why it is silent.
     pub silent_because: Option<String>,
     /// Maintenance ends in.
@@ -209,6 +214,8 @@ impl Site {
             realpower: reading.and_then(|reading| reading.realpower),
             age: reading.map(|reading| now.since(reading.observed_at)),
             empty_in: source.deadline(&timing).map(|deadline| deadline.since(now)),
+            ended_by: source.ended_by.filter(|_| source.kind.is_on_battery()),
+            masters: source.masters.iter().cloned().collect(),
             silent_because: source.silence.as_ref().map(|silence| silence.message.clone()),
             maintenance_left: self.maintenance.get(id).map(|until| until.since(now)),
         }

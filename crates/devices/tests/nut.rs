@@ -1,6 +1,7 @@
 //! The NUT driver against Debian's own upsd and dummy-ups on loopback, with `upsc` as the witness, and against servers that lie.
 
 mod conformance;
+mod primary;
 mod upsd;
 
 use ridethrough_devices::nut::{Config, Nut};

@@ -31,6 +31,12 @@ pub trait Device: Send + Sync + Debug {
     /// `Unsupported` where the protocol does not tell.
     async fn clients(&self, cx: &Cx) -> Result<Vec<Client>>;
 
+    /// Whether our hosts still need this UPS's power: a master that waits for those who follow it then waits for us too, or no
+    /// longer. Counts from the next look on; wanted at first. Idempotent. Nothing where the protocol knows no such thing.
+    fn follow(&self, is_needed: bool) {
+        let _ = is_needed;
+    }
+
     /// Proves the credentials without changing anything that others would notice.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use inventory::{HostInfo, Inventory, Vm, VmPower};
 pub use last_resort::LastResortState;
 pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
 pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};
-pub use reading::{HostPowerState, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
+pub use reading::{HostPowerState, OutputLimits, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
 pub use time::{BootId, Mono, Now};
 pub use topology::{Domain, DomainMode, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology};
 pub use unit::{Bytes, Millis, Milliwatts, Ppm, UnitError};

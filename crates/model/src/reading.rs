@@ -4,7 +4,7 @@ use crate::id::UpsId;
 use crate::time::Mono;
 use crate::unit::{Millis, Milliwatts, Ppm};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One token of `ups.status` (RFC 9271). Unknown ones are kept.
@@ -123,6 +123,20 @@ impl fmt::Display for UpsStatus {
     }
 }
 
+/// What ends a UPS's output besides an empty battery, as the device itself tells (rule 15).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputLimits {
+    /// `ups.timer.shutdown` while it shows a time: until the output goes off. That it runs is proven only by its falling.
+    pub shutdown_in: Option<Millis>,
+    /// `battery.charge.low`: where the device itself says LB.
+    pub charge_low: Option<Ppm>,
+    /// `outlet.N.autoswitch.charge.low`: the charge at which it switches outlet group N off by itself.
+    pub outlets_off_at: BTreeMap<u32, Ppm>,
+    /// `ups.start.auto`: whether it gives power again by itself when mains returns.
+    pub starts_with_mains: Option<bool>,
+}
+
 /// One look at one UPS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
@@ -144,6 +158,9 @@ pub struct Reading {
     pub realpower_nominal: Option<Milliwatts>,
     /// `battery.runtime.low`: where the device itself says LB.
     pub runtime_low: Option<Millis>,
+    /// What else ends its output.
+    #[serde(default)]
+    pub limits: OutputLimits,
 }
 
 impl Reading {
@@ -160,6 +177,7 @@ impl Reading {
             realpower: None,
             realpower_nominal: None,
             runtime_low: None,
+            limits: OutputLimits::default(),
         }
     }
 }

@@ -15,10 +15,13 @@ pub struct Feed {
 }
 
 /// What is known beforehand about a UPS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpsTopology {
     /// Whether its LB flag may be believed alone. Some models raise it on mains or long before the end.
     pub low_battery_reliable: bool,
+    /// Addresses of clients that only obey (upsmon secondaries, our own hosts): not taken for another master.
+    #[serde(default)]
+    pub secondaries: BTreeSet<String>,
 }
 
 /// What is known beforehand about a host.

@@ -45,7 +45,7 @@ pub fn draw(seed: u64) -> Drawn {
     let mut topology = Topology::default();
     for ups in &upses {
         let low_battery_reliable = dice.percent(85);
-        topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable });
+        topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable, ..UpsTopology::default() });
     }
     domains(&mut dice, &upses, &mut topology);
     hosts(&mut dice, &upses, is_calm, &mut topology);

@@ -284,6 +284,7 @@ impl Reality {
             realpower: Some(load),
             realpower_nominal: Some(ups.nominal),
             runtime_low: Some(ups.runtime_low),
+            limits: ridethrough_model::OutputLimits::default(),
         })
     }
 }

@@ -32,7 +32,7 @@ pub fn lines(moment: &Moment) -> Vec<String> {
             Effect::Observe { run, action, attempt, op } => say("look", format!("{run}/{action}.{attempt} {op}")),
             Effect::Notify(notice) => say("tell", notice.text.clone()),
             Effect::Answer(reply) => say("answer", format!("{reply:?}")),
-            Effect::Poll { .. } | Effect::ObserveHost(_) | Effect::ReadInventory(_) => {}
+            Effect::Follow { .. } | Effect::Poll { .. } | Effect::ObserveHost(_) | Effect::ReadInventory(_) => {}
         }
     }
     lines

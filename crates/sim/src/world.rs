@@ -287,7 +287,7 @@ impl World {
                 Effect::Observe { run, action, attempt, op } => self.ask(Kind::observe(*run, *action, *attempt), op.clone()),
                 Effect::ObserveHost(host) => self.hasten_host(host),
                 Effect::ReadInventory(_) => self.hasten_platform(),
-                Effect::Notify(_) | Effect::Answer(_) => {}
+                Effect::Follow { .. } | Effect::Notify(_) | Effect::Answer(_) => {}
             }
         }
         if has_appended {

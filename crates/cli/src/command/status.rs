@@ -83,6 +83,7 @@ fn upses(style: &Style, upses: &[Ups], at: &str) -> String {
     for ups in upses {
         let mut notes = Vec::new();
         notes.extend(ups.empty_in_s.map(|left| format!("counts as empty {}", style.due(left, at))));
+        notes.extend(ups.ended_by.clone());
         notes.extend(ups.maintenance_left_s.map(|left| format!("maintenance ends {}", style.due(left, at))));
         notes.extend(ups.silent_because.clone());
         table.row([
@@ -197,6 +198,8 @@ mod tests {
             realpower_w: Some(480),
             age_s: Some(1),
             empty_in_s: Some(637),
+            ended_by: None,
+            masters: Vec::new(),
             silent_because: None,
             maintenance_left_s: None,
         }

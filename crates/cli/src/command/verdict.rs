@@ -157,6 +157,8 @@ mod tests {
             realpower_w: None,
             age_s: Some(1),
             empty_in_s: None,
+            ended_by: None,
+            masters: Vec::new(),
             silent_because: None,
             maintenance_left_s: None,
         };

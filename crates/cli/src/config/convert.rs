@@ -3,7 +3,7 @@
 //! Expects a configuration without errors; from one with errors it makes the most cautious of it and does not fail.
 
 use super::Config;
-use super::section::host::{Feed, Host};
+use super::section::host::{Feed, Host, Shutdown};
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
 use super::section::{Platform, Ups};
 use super::value::or_default;
@@ -20,11 +20,23 @@ const DEFAULT_SHUTDOWN_TIME: Millis = Millis::from_secs(120);
 const DEFAULT_BOOT_TIME: Millis = Millis::from_secs(300);
 const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
 
+/// Where our own hosts are: an upsmon there is a host's last resort, not a master.
+fn hosts_addresses(config: &Config) -> impl Iterator<Item = String> {
+    config
+        .hosts
+        .values()
+        .filter_map(|host| host.value.shutdown.as_ref())
+        .filter_map(|Shutdown::Ssh(ssh)| ssh.address.as_ref())
+        .map(|address| (**address).clone())
+}
+
 /// What hangs on what. The controller's SMBIOS identity is not in the configuration; whoever reads it adds it.
 pub(crate) fn topology(config: &Config) -> Topology {
     let upses = config.upses.iter().map(|(name, entry)| {
         let Ups::Nut(nut) = &entry.value;
-        (name.as_str().into(), UpsTopology { low_battery_reliable: nut.low_battery_reliable.unwrap_or(true) })
+        let secondaries = nut.secondaries.iter().flatten().map(|address| (**address).clone());
+        let secondaries = secondaries.chain(hosts_addresses(config)).collect();
+        (name.as_str().into(), UpsTopology { low_battery_reliable: nut.low_battery_reliable.unwrap_or(true), secondaries })
     });
     let hosts = config.hosts.iter().map(|(name, entry)| (name.as_str().into(), host(config, name, &entry.value)));
     let loads =

@@ -82,6 +82,10 @@ pub(crate) struct Nut {
     /// Whether its low-battery flag is believed. Say `false` for models that raise it far too early: then only its runtime counts.
     /// Default: `true`.
     pub(crate) low_battery_reliable: Option<bool>,
+    /// Addresses, as `upsc -c UPS@HOST` lists them, of clients that only obey: upsmon secondaries, monitoring. Any other client is
+    /// taken for a master that may order a forced shutdown at low battery, and the plan ends before that. The hosts' own addresses
+    /// are known. Default: none.
+    pub(crate) secondaries: Option<Vec<At<String>>>,
 }
 
 /// Something that runs VMs. The key below its name says what.

@@ -31,29 +31,29 @@ fn every_typing_mistake_in_a_table_is_shown_at_its_place_with_what_was_meant() {
     check(
         &[text],
         expect![[r#"
-        error RT0103: UPS rack-a: unknown key `hots`.
-         --> a.toml:2:3
-          |
-        2 |   hots = "10.0.0.5"
-          |   ^^^^
-          = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
-            `low_battery_reliable`.
+            error RT0103: UPS rack-a: unknown key `hots`.
+             --> a.toml:2:3
+              |
+            2 |   hots = "10.0.0.5"
+              |   ^^^^
+              = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
+                `low_battery_reliable`, `secondaries`.
 
-        error RT0103: UPS rack-a: unknown key `prot`.
-         --> a.toml:4:1
-          |
-        4 | prot = 3493
-          | ^^^^
-          = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`,
-            `low_battery_reliable`.
+            error RT0103: UPS rack-a: unknown key `prot`.
+             --> a.toml:4:1
+              |
+            4 | prot = 3493
+              | ^^^^
+              = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`,
+                `low_battery_reliable`, `secondaries`.
 
-        error RT0103: host kvm1: unknown key `outlet`.
-         --> a.toml:6:28
-          |
-        6 | feeds = [{ ups = "rack-a", outlet = 2 }]
-          |                            ^^^^^^
-          = Known here: `ups` or `outlet_group`.
-    "#]],
+            error RT0103: host kvm1: unknown key `outlet`.
+             --> a.toml:6:28
+              |
+            6 | feeds = [{ ups = "rack-a", outlet = 2 }]
+              |                            ^^^^^^
+              = Known here: `ups` or `outlet_group`.
+        "#]],
     );
 }
 

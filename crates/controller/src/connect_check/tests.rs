@@ -45,7 +45,7 @@ async fn other_masters_and_vms_without_a_tier_are_found() {
     check_world(
         &world,
         expect![[r#"
-            Warning RT0205 UPS rack-a: others follow this UPS too: 10.0.0.9. One of them may order a forced shutdown earlier than planned here.
+            Warning RT0205 UPS rack-a: others follow this UPS too: 10.0.0.9. A master among them orders everybody down when its battery is low: every plan ends before that.
             Warning RT0420 VMs in no tier: odd, stray: shut down cleanly, before all others.
         "#]],
     )

@@ -5,6 +5,7 @@
 mod arm;
 mod hold;
 mod journal;
+mod masters;
 mod outage;
 mod recover;
 mod returning;

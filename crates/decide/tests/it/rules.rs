@@ -230,7 +230,7 @@ fn rule_15_low_battery_counts_on_battery_after_two_reads_only() {
 #[test]
 fn rule_15_an_unreliable_low_battery_flag_does_not_count_alone() {
     let mut config = config();
-    config.topology.upses.insert(UpsId::new("rack-a"), UpsTopology { low_battery_reliable: false });
+    config.topology.upses.insert(UpsId::new("rack-a"), UpsTopology { low_battery_reliable: false, ..UpsTopology::default() });
     let mut stage = Stage::with(config, &[("web", "normal", "kvm1")]);
     stage.ups("rack-a", "OB LB", Some(900), Some(90));
     stage.play(30);

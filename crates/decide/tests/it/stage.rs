@@ -66,7 +66,7 @@ pub fn config() -> SiteConfig {
     let mut config = SiteConfig::default();
     for rack in ["a", "b", "c"] {
         let ups = UpsId::new(format!("rack-{rack}"));
-        config.topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable: true });
+        config.topology.upses.insert(ups.clone(), UpsTopology { low_battery_reliable: true, ..UpsTopology::default() });
         let domain = Domain { upses: [ups].into(), timing: Timing::default() };
         config.topology.domains.insert(DomainId::new(format!("rack-{rack}")), domain);
     }
@@ -342,6 +342,7 @@ impl Stage {
                     let state = if self.hosts_off.contains(host.as_str()) { HostPowerState::Off } else { HostPowerState::On };
                     self.inputs.push_back(Input::HostPower { host, source: "ipmi".into(), is_proof: true, state });
                 }
+                Effect::Follow { ups, is_needed } => self.line(format!("follow {ups}: {is_needed}")),
                 Effect::ReadInventory(_) if self.world.platform_works => {
                     let seen = self.seen();
                     self.inputs.push_back(Input::Inventory(seen));

@@ -17,6 +17,8 @@ pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     /// Our own address, as upsd sees it.
     pub(crate) own_address: String,
+    /// Made while our hosts needed the UPS: logged in, if there is a login and upsd took it.
+    pub(crate) is_of_a_follower: bool,
     /// upsd counts us among those that follow the UPS.
     is_logged_in: bool,
     /// How many connections are logged in, this one among them.
@@ -42,7 +44,13 @@ impl Connection {
         };
         let stream = cx.bound("connect to upsd", connect).await.map_err(|error| error.with("upsd", format!("{host}:{port}")))?;
         let own_address = stream.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-        Ok(Self { stream: BufReader::with_capacity(8192, stream), own_address, is_logged_in: false, logins })
+        Ok(Self {
+            stream: BufReader::with_capacity(8192, stream),
+            own_address,
+            is_of_a_follower: false,
+            is_logged_in: false,
+            logins,
+        })
     }
 
     async fn send(&mut self, words: &[&str]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Variables of NUT into a reading. Vendor lore lives here: what is nonsense becomes "unknown", never a number.
 
-use ridethrough_model::{Millis, Milliwatts, Mono, Ppm, Reading, StatusToken, UpsId, UpsStatus};
+use ridethrough_model::{Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, StatusToken, UpsId, UpsStatus};
 use std::collections::BTreeMap;
 
 /// A runtime beyond a week is a counter at its end (65535 min, 0xFFFFFFFF s), not a battery.
@@ -22,7 +22,29 @@ pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -
         // A UPS of no watts is one that does not know.
         realpower_nominal: var("ups.realpower.nominal").and_then(watts).filter(|power| power.0 > 0),
         runtime_low: var("battery.runtime.low").and_then(|text| runtime(text, false)),
+        limits: limits(vars),
         status,
+    }
+}
+
+/// What ends the output besides an empty battery. Timers at rest are -1, 0 or another number that does not fall; the reader of
+/// several looks tells those from one that runs. 100 % as a low charge is a register nobody has set.
+fn limits(vars: &BTreeMap<String, String>) -> OutputLimits {
+    let var = |name: &str| vars.get(name).map(String::as_str);
+    let charge = |text: &str| percent(text, 99).filter(|charge| charge.0 > 0);
+    let outlet = |(name, value): (&String, &String)| {
+        let number = name.strip_prefix("outlet.")?.strip_suffix(".autoswitch.charge.low")?.parse().ok()?;
+        Some((number, charge(value)?))
+    };
+    OutputLimits {
+        shutdown_in: var("ups.timer.shutdown").and_then(|text| runtime(text, true)).filter(|left| left.0 > 0),
+        charge_low: var("battery.charge.low").and_then(charge),
+        outlets_off_at: vars.iter().filter_map(outlet).collect(),
+        starts_with_mains: var("ups.start.auto").and_then(|text| match text {
+            "yes" | "1" | "enabled" => Some(true),
+            "no" | "0" | "disabled" => Some(false),
+            _ => None,
+        }),
     }
 }
 
@@ -100,6 +122,27 @@ mod tests {
         assert_eq!(read(&[("ups.realpower", "0")]).realpower, Some(Milliwatts(0)), "no load is a load");
         let silent = read(&[]);
         assert!(silent.status.0.is_empty() && silent.charge.is_none() && silent.load.is_none());
+    }
+
+    #[test]
+    fn point_9_what_ends_the_output_is_read_and_timers_at_rest_are_none() {
+        let limits = read(&[
+            ("ups.timer.shutdown", "47"),
+            ("battery.charge.low", "20"),
+            ("outlet.1.autoswitch.charge.low", "0"),
+            ("outlet.2.autoswitch.charge.low", "40"),
+            ("outlet.x.autoswitch.charge.low", "40"),
+            ("ups.start.auto", "no"),
+        ])
+        .limits;
+        assert_eq!(limits.shutdown_in, Some(Millis::from_secs(47)));
+        assert_eq!(limits.charge_low, Some(Ppm::from_percent(20)));
+        assert_eq!(limits.outlets_off_at, [(2, Ppm::from_percent(40))].into());
+        assert_eq!(limits.starts_with_mains, Some(false));
+        for at_rest in ["-1", "-60", "0", "65535", "n/a"] {
+            assert_eq!(read(&[("ups.timer.shutdown", at_rest)]).limits.shutdown_in, None, "{at_rest}");
+        }
+        assert_eq!(read(&[("battery.charge.low", "100")]).limits.charge_low, None, "a low charge of 100 % is a register not set");
     }
 
     #[test]

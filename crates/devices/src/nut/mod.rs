@@ -10,7 +10,7 @@ use connection::{Answer, Connection};
 use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
 use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wire::Refusal;
@@ -40,6 +40,8 @@ pub struct Nut {
     connection: Mutex<Option<Connection>>,
     /// How often upsd counts us, also while the connection is in use.
     logins: Arc<AtomicUsize>,
+    /// Our hosts need its power: its primary is to wait for us.
+    is_followed: AtomicBool,
 }
 
 /// Half of the time that is left.
@@ -52,18 +54,23 @@ impl Nut {
     /// A UPS that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connection: Mutex::new(None), logins: Arc::default() }
+        Self { config, connection: Mutex::new(None), logins: Arc::default(), is_followed: AtomicBool::new(true) }
     }
 
     /// A new connection, logged in if we have a login and upsd takes it. Without, it is good for reading all the same: `verify` is
     /// where a person hears of a login that is wrong.
     async fn connect(&self, cx: &Cx) -> Result<Connection> {
         let mut connection = self.dial(cx).await?;
-        let (Some(user), Some(password)) = (&self.config.user, &self.config.password) else { return Ok(connection) };
+        let is_followed = self.is_followed.load(Ordering::Relaxed);
+        connection.is_of_a_follower = is_followed;
+        let (true, Some(user), Some(password)) = (is_followed, &self.config.user, &self.config.password) else {
+            return Ok(connection);
+        };
         let login = tokio::time::timeout_at(half(cx), connection.log_in(&self.config.ups, user, password)).await;
         if !matches!(login, Ok(Ok(_))) {
             // It broke on the way: what comes over it now could be the answer to something else.
             connection = self.dial(cx).await?;
+            connection.is_of_a_follower = is_followed;
         }
         Ok(connection)
     }
@@ -75,6 +82,8 @@ impl Nut {
     /// Every variable: over the connection at hand, or over a new one if that was closed meanwhile (upsd does so after 60 s).
     async fn vars(&self, cx: &Cx) -> Result<(Answer<std::collections::BTreeMap<String, String>>, Connection)> {
         let kept = self.connection.lock().await.take();
+        // One that is logged in and need not be is closed, which ends the login; one that is not and ought to be is made again.
+        let kept = kept.filter(|connection| connection.is_of_a_follower == self.is_followed.load(Ordering::Relaxed));
         if let Some(mut connection) = kept
             // A connection that is dead without our knowing does not use up the time for a new one.
             && let Ok(Ok(answer)) = tokio::time::timeout_at(half(cx), connection.vars(&self.config.ups)).await
@@ -154,6 +163,10 @@ impl Device for Nut {
             }
         }
         Ok(addresses.into_iter().map(|address| Client { address }).collect())
+    }
+
+    fn follow(&self, is_needed: bool) {
+        self.is_followed.store(is_needed, Ordering::Relaxed);
     }
 
     async fn verify(&self, cx: &Cx) -> Result<()> {

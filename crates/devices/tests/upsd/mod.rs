@@ -56,7 +56,8 @@ impl Upsd {
             format!("[alpha]\n driver = dummy-ups\n port = {at}/alpha.dev\n mode = dummy-loop\n desc = \"Rack \\\"A\\\"\"\n"),
         );
         write("upsd.conf", format!("LISTEN 127.0.0.1 {port}\nMAXAGE 3\nSTATEPATH {at}\n"));
-        write("upsd.users", "[monitor]\n password = \"a b\\\"c\\\\d\\#e=f\"\n upsmon secondary\n".to_owned());
+        let secondary = "[monitor]\n password = \"a b\\\"c\\\\d\\#e=f\"\n upsmon secondary\n";
+        write("upsd.users", format!("{secondary}[primary]\n password = pw\n upsmon primary\n"));
         let vars = [
             ("ups.status", "OL CHRG"),
             ("battery.charge", "98.5"),
@@ -145,5 +146,37 @@ impl Upsd {
         let output = Command::new("upsc").args(["-c", &at]).output().expect("upsc runs");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).lines().filter(|line| *line == "127.0.0.1").count()
+    }
+}
+
+/// Debian's upsmon as the primary, in a mount namespace of its own: its pid file has one place for all of a machine.
+#[derive(Debug)]
+pub(crate) struct Primary {
+    _upsmon: Peer,
+    ended: PathBuf,
+}
+
+impl Primary {
+    /// Whether it has run its command that ends the machine, and with it the UPS.
+    pub(crate) fn has_ended_it(&self) -> bool {
+        self.ended.exists()
+    }
+}
+
+impl Upsd {
+    /// Waits for others for a minute; its end is a file.
+    pub(crate) fn start_primary(&self) -> Primary {
+        let ended = self.file("ended");
+        let text = format!(
+            "MONITOR alpha@127.0.0.1:{} 1 primary pw primary\nMINSUPPLIES 1\nSHUTDOWNCMD \"touch {}\"\nPOLLFREQ 1\nPOLLFREQALERT 1\n\
+             HOSTSYNC 60\nDEADTIME 15\nFINALDELAY 0\nRUN_AS_USER root\nPOWERDOWNFLAG {}\n",
+            self.port,
+            ended.display(),
+            self.file("powerdown").display()
+        );
+        fs::write(self.file("upsmon.conf"), text).expect("written");
+        let start = "mkdir -p /run/nut && mount -t tmpfs none /run/nut && exec /lib/nut/upsmon -F -u root";
+        let upsmon = self.command("unshare").args(["--mount", "sh", "-c", start]).spawn().expect("upsmon runs");
+        Primary { _upsmon: Peer(upsmon), ended }
     }
 }

@@ -93,7 +93,7 @@ fn tier(name: &str, rungs: &[OnOutage], goal: Option<u64>) -> Tier {
 fn config() -> SiteConfig {
     let mut topology = Topology::default();
     for rack in ["rack-a", "rack-b", "rack-r"] {
-        topology.upses.insert(UpsId::new(rack), UpsTopology { low_battery_reliable: true });
+        topology.upses.insert(UpsId::new(rack), UpsTopology { low_battery_reliable: true, ..UpsTopology::default() });
         let domain = Domain { upses: [UpsId::new(rack)].into(), timing: Timing::default() };
         topology.domains.insert(DomainId::new(rack), domain);
     }
