@@ -106,6 +106,20 @@ pub struct Host {
     pub power_ends_in_s: Option<u64>,
     /// Its power in words.
     pub power: String,
+    /// The dead-man timer on it; absent where none can be set.
+    #[serde(default)]
+    pub last_resort: Option<LastResort>,
+}
+
+/// A host's dead-man timer: it stops the host before its battery ends if nobody else does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastResort {
+    /// `not-set`, `set` (the host confirmed it lately), `maybe-set` (it has not) or `fired`.
+    pub state: String,
+    /// Time until it fires, as the host said last.
+    pub fires_in_s: Option<u64>,
+    /// Why it could not be set or cancelled.
+    pub failure: Option<String>,
 }
 
 /// One VM.

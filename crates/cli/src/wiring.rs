@@ -90,7 +90,11 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
         endpoints.platforms.insert(PlatformId::new(name.as_str()), driver);
     }
     for (name, entry) in &config.hosts {
-        endpoints.hosts.insert(HostId::new(name.as_str()), host_means(name, &entry.value)?);
+        let ssh = entry.value.ssh().map(|at| Arc::new(ssh::Ssh::new(ssh_config(name, at))));
+        endpoints.hosts.insert(HostId::new(name.as_str()), host_means(ssh.clone(), &entry.value)?);
+        if let Some(ssh) = ssh {
+            endpoints.last_resorts.insert(HostId::new(name.as_str()), Arc::new(ssh::DeadManTimer::new(ssh, name)));
+        }
     }
     Ok(endpoints)
 }
@@ -106,10 +110,10 @@ fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
     }))
 }
 
-fn host_means(name: &str, host: &Host) -> Result<Vec<Arc<dyn HostPower>>, Failure> {
+fn host_means(ssh: Option<Arc<ssh::Ssh>>, host: &Host) -> Result<Vec<Arc<dyn HostPower>>, Failure> {
     let mut means: Vec<Arc<dyn HostPower>> = Vec::new();
-    if let Some(at) = host.ssh() {
-        means.push(Arc::new(ssh::Ssh::new(ssh_config(name, at))));
+    if let Some(ssh) = ssh {
+        means.push(ssh);
     }
     if let Some(at) = host.ipmi() {
         means.push(Arc::new(ipmi::Ipmi::new(ipmi_config(at)?)));

@@ -1,9 +1,10 @@
 //! `check --connect`: asks every UPS, platform and host once and says what would go wrong in an outage. Changes nothing.
 
+mod last_resort;
 mod masters;
 
 use ridethrough_decide::SiteConfig;
-use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, Platform};
+use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, HostId, HostPowerState, Inventory, Mono, PlatformId, Reading, Silence, SilenceKind, Topology, UpsId,
@@ -23,6 +24,8 @@ pub struct Endpoints {
     pub platforms: BTreeMap<PlatformId, Arc<dyn Platform>>,
     /// Means to see and change a host's power.
     pub hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+    /// The dead-man timers of hosts.
+    pub last_resorts: BTreeMap<HostId, Arc<dyn LastResort>>,
 }
 
 /// How long each may take.
@@ -60,6 +63,10 @@ pub async fn check(endpoints: &Endpoints, config: &SiteConfig, now: Mono) -> Vec
             let (id, one) = (id.clone(), one.clone());
             asked.spawn(async move { ask_host(id, &*one, now).await });
         }
+    }
+    for (id, driver) in &endpoints.last_resorts {
+        let (id, driver, has_timer) = (id.clone(), driver.clone(), config.topology.timers.contains(id));
+        asked.spawn(async move { Word::Findings(last_resort::ask(id, &*driver, has_timer, now).await) });
     }
     let mut findings = Vec::new();
     let mut inventories = BTreeMap::new();

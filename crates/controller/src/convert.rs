@@ -111,6 +111,20 @@ fn host(host: &HostView) -> api::Host {
         is_connected: host.connected,
         power_ends_in_s: secs(host.power_ends_in),
         power: host.power.clone(),
+        last_resort: host.timer.as_ref().map(|timer| api::LastResort {
+            state: if timer.has_fired {
+                "fired"
+            } else if timer.is_confirmed {
+                "set"
+            } else if timer.may_be_set {
+                "maybe-set"
+            } else {
+                "not-set"
+            }
+            .to_owned(),
+            fires_in_s: secs(timer.fires_in),
+            failure: timer.failure.clone(),
+        }),
     }
 }
 

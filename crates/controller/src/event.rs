@@ -16,6 +16,8 @@ pub(crate) enum Event {
     Journal(Input),
     /// A request about a VM or host was answered.
     Replied(Replied),
+    /// A host answered about its dead-man timer.
+    Answered(Input),
     /// A poller saw something.
     Seen(Input),
     /// A person or program asks over the API.

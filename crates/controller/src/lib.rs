@@ -19,6 +19,7 @@ mod plan_order;
 mod poller;
 mod server;
 mod start;
+mod timers;
 mod token;
 mod voice;
 

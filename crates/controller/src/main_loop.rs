@@ -10,6 +10,7 @@ use crate::pace::Pace;
 use crate::performer::{Call, Performers, Ticket};
 use crate::poller::{Pollers, Sightings};
 use crate::server::{Ask, Facts, Present};
+use crate::timers::Timers;
 use crate::voice::{Line, Pulse, Voice};
 use ridethrough_decide::{Command, CommandReply, Effect, Input, Site};
 use ridethrough_model::{Entry, Finding, Notice, Now, Record, Severity};
@@ -34,6 +35,7 @@ pub(crate) struct Loop {
     pub(crate) journal: Journal,
     pub(crate) marks: Arc<Marks>,
     pub(crate) performers: Performers,
+    pub(crate) timers: Timers,
     pub(crate) pollers: Pollers,
     pub(crate) sightings: Arc<Sightings>,
     pub(crate) asks: mpsc::Receiver<Ask>,
@@ -63,7 +65,7 @@ impl Loop {
                     let Ticket { run, action, attempt } = replied.ticket;
                     self.step(Input::Reply { run, action, attempt, reply: replied.reply });
                 }
-                Event::Seen(seen) => self.step(seen),
+                Event::Answered(input) | Event::Seen(input) => self.step(input),
                 Event::Asked(ask) => self.answer(ask),
                 Event::Revived(who, reason) => {
                     tracing::error!(%who, reason, "a driver panicked while it looked; it is tried again");
@@ -82,6 +84,7 @@ impl Loop {
             _ = tick.tick() => Event::Tick,
             report = self.marks.next() => Event::Journal(report),
             replied = self.performers.next() => Event::Replied(replied),
+            answered = self.timers.next() => Event::Answered(answered),
             seen = self.sightings.take() => Event::Seen(seen),
             (who, reason) = self.pollers.revive_next() => Event::Revived(who, reason),
             Some(ask) = self.asks.recv() => Event::Asked(ask),
@@ -116,6 +119,7 @@ impl Loop {
                     self.performers.ask(Ticket { run, action, attempt }, Call::Observe(op));
                 }
                 Effect::Follow { ups, is_needed } => self.pollers.follow(&ups, is_needed),
+                Effect::Timer { host, call } => self.timers.ask(host, call),
                 Effect::ObserveHost(host) => self.pollers.hasten_host(&host),
                 Effect::ReadInventory(platform) => self.pollers.hasten_platform(&platform),
                 Effect::Notify(notice) => self.notify(notice),
@@ -227,8 +231,8 @@ impl Loop {
 
     /// Ends cleanly: nothing more is begun, what was said is written.
     async fn end(self) {
-        let Self { site, journal, clock, voice, pace, pollers, performers, .. } = self;
-        drop((pollers, performers));
+        let Self { site, journal, clock, voice, pace, pollers, performers, timers, .. } = self;
+        drop((pollers, performers, timers));
         if site.is_at_risk() {
             let text = "Ending in the middle of an incident. It stays open in the journal; the next start takes it up. Until then nothing is done.";
             tracing::warn!("{text}");

@@ -134,6 +134,9 @@ impl Narrator {
             Entry::HoldBegun { .. } | Entry::HoldEnded { .. } | Entry::RunAborted { .. } | Entry::AbortEnded { .. } => {
                 restraint(&record.entry)
             }
+            Entry::TimerIntended { .. } | Entry::TimerSet { .. } | Entry::TimerFired { .. } | Entry::TimerEnded { .. } => {
+                last_resort(&record.entry)
+            }
             Entry::PowerChanged { event } => (power_severity(event), event.to_string()),
             Entry::IncidentOpened { homes, .. } => (
                 Info,
@@ -282,6 +285,23 @@ fn restraint(entry: &Entry) -> (Severity, String) {
             (Severity::Alarm, format!("run aborted by {by}: nothing more is started until {until}"))
         }
         Entry::AbortEnded { reason } => (Severity::Warning, format!("the abort has ended: {reason}; the run goes on")),
+        _ => (Severity::Info, entry.kind().to_owned()),
+    }
+}
+
+/// The dead-man timer of a host.
+fn last_resort(entry: &Entry) -> (Severity, String) {
+    match entry {
+        Entry::TimerIntended { host, fires_in } => {
+            (Severity::Info, format!("last resort of {host} is to stop it in {fires_in} if nobody else does"))
+        }
+        Entry::TimerSet { host, fires_in } => {
+            (Severity::Info, format!("last resort of {host} set: it stops the host in {fires_in} if nobody else does"))
+        }
+        Entry::TimerFired { host } => {
+            (Severity::Alarm, format!("last resort of {host} has fired: it stops its guests, then itself"))
+        }
+        Entry::TimerEnded { host, reason } => (Severity::Info, format!("last resort of {host} is not set any more: {reason}")),
         _ => (Severity::Info, entry.kind().to_owned()),
     }
 }

@@ -9,6 +9,7 @@ use crate::pace::Pace;
 use crate::performer::Performers;
 use crate::poller::Pollers;
 use crate::server::{ASKS_MAX, Facts, ServerParts, serve};
+use crate::timers::Timers;
 use crate::voice::{Line, Pulse, Voice};
 use ridethrough_decide::{Effect, RunError, Site, SiteConfig};
 use ridethrough_model::{Now, RunId, Severity};
@@ -78,8 +79,9 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
     let mut narrator = Narrator::default();
     let (site, first) = recover(config, journal.epoch(), &now, &reader, &*voice, &mut narrator)?;
     let pace = Arc::new(pace);
-    let Endpoints { devices, platforms, hosts } = endpoints;
+    let Endpoints { devices, platforms, hosts, last_resorts } = endpoints;
     let (pollers, sightings) = Pollers::start(clock.clone(), pace.clone(), &devices, &platforms, &hosts);
+    let timers = Timers::new(clock.clone(), pace.host_call_deadline, last_resorts);
     let performers = Performers::new(clock.clone(), pace.clone(), platforms, hosts);
     let (tx, asks) = mpsc::channel(ASKS_MAX);
     let mut serving = JoinSet::new();
@@ -92,6 +94,7 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
         journal,
         marks,
         performers,
+        timers,
         pollers,
         sightings,
         asks,

@@ -209,7 +209,8 @@ impl Site {
     }
 
     fn hold_warnings(&self, even_if_lost: bool, now: Mono) -> Vec<Finding> {
-        let Some((at, host)) = self.last_safe_of_hold(now) else { return Vec::new() };
+        let timers = self.timers_given_up("RT0440").filter(|_| even_if_lost);
+        let Some((at, host)) = self.last_safe_of_hold(now) else { return timers.collect() };
         let left = at.since(now);
         let (message, remedy) = if even_if_lost {
             (
@@ -224,7 +225,14 @@ impl Site {
                 "Nothing to do; `ridethrough hold --release` ends it earlier.",
             )
         };
-        vec![Finding::warning("RT0440", format!("host {host}"), message, remedy)]
+        [Finding::warning("RT0440", format!("host {host}"), message, remedy)].into_iter().chain(timers).collect()
+    }
+
+    /// Hosts whose last resort goes too: what a person holds against everything must not be done by a timer.
+    fn timers_given_up(&self, code: &'static str) -> impl Iterator<Item = Finding> {
+        let message = "The dead-man timer on it is cancelled: nothing stops it before its battery ends.";
+        let remedy = "It is set again as soon as the run goes on.";
+        self.timers.keys().map(move |host| Finding::warning(code, format!("host {host}"), message, remedy))
     }
 
     pub(crate) fn release_hold(&mut self, by: &str, now: &Now) -> CommandReply {
@@ -266,7 +274,8 @@ impl Site {
         let vms = run.stopped.iter().map(|vm| (format!("VM {}", name(vm)), "It stays stopped."));
         let moved = run.moved.iter().map(|vm| (format!("VM {}", name(vm)), "It stays where it was moved to."));
         let hosts = run.hosts_down.iter().map(|host| (format!("host {host}"), "It stays down."));
-        vms.chain(moved).chain(hosts).map(|(subject, message)| Finding::warning("RT0443", subject, message, remedy)).collect()
+        let stays = vms.chain(moved).chain(hosts).map(|(subject, message)| Finding::warning("RT0443", subject, message, remedy));
+        stays.chain(self.timers_given_up("RT0443")).collect()
     }
 
     pub(crate) fn resume_run(&mut self, by: &str, now: &Now) -> CommandReply {

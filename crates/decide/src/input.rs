@@ -1,8 +1,8 @@
 //! What goes into the state machine and what comes out. Both closed.
 
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, Millis, Notice, Observed, Op,
-    PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, Millis, Notice,
+    Observed, Op, PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
 };
 use std::collections::BTreeSet;
 
@@ -39,6 +39,15 @@ pub enum Input {
         is_proof: bool,
         /// What it said.
         state: HostPowerState,
+    },
+    /// The answer to an effect about a host's dead-man timer.
+    Timer {
+        /// Which host.
+        host: HostId,
+        /// What was asked.
+        call: TimerCall,
+        /// What the host says now.
+        answer: Result<LastResortState, Failure>,
     },
     /// The answer to an effect about an action.
     Reply {
@@ -78,6 +87,20 @@ pub enum StepReply {
     Polled(Result<Progress, Failure>),
     /// To [`Effect::Observe`].
     Observed(Result<Observed, Failure>),
+}
+
+/// What is asked of a host's dead-man timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerCall {
+    /// Be set, or moved.
+    Set {
+        /// It fires so long after the host has taken this.
+        fires_in: Millis,
+        /// Then guests are waited for so long.
+        guests_max: Millis,
+    },
+    /// Be gone.
+    Cancel,
 }
 
 /// What a person can ask for.
@@ -182,6 +205,13 @@ pub enum Effect {
         ups: UpsId,
         /// Whether they do.
         is_needed: bool,
+    },
+    /// Ask that of a host's dead-man timer; answer with [`Input::Timer`].
+    Timer {
+        /// Which host.
+        host: HostId,
+        /// What.
+        call: TimerCall,
     },
     /// Ask all sources of a host's power; answer with [`Input::HostPower`] for each.
     ObserveHost(HostId),

@@ -89,6 +89,11 @@ impl Site {
     /// What waited for the journal goes out, unless its attempt has ended meanwhile, or mains came back and nobody wants it.
     fn release(&mut self, ready: Vec<(RunId, u64, Effect)>, now: &Now) {
         for (_, _, effect) in ready {
+            if let Effect::Timer { host, call } = &effect
+                && !self.is_timer_asked(host, *call)
+            {
+                continue;
+            }
             let Effect::Start { run, action, attempt, op } = &effect else {
                 self.out.push(effect);
                 continue;
@@ -180,6 +185,9 @@ impl Site {
                 self.hold = until.map(|until| Hold { until, even_if_lost: *even_if_lost, by: by.clone() });
             }
             Entry::HoldEnded { .. } => self.hold = None,
+            Entry::TimerIntended { .. } | Entry::TimerSet { .. } | Entry::TimerFired { .. } | Entry::TimerEnded { .. } => {
+                self.recall_timer(record, now);
+            }
             _ => {}
         }
     }

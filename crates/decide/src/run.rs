@@ -236,7 +236,11 @@ impl RunState {
             | Entry::MaintenanceBegun { .. }
             | Entry::MaintenanceEnded { .. }
             | Entry::HoldBegun { .. }
-            | Entry::HoldEnded { .. } => {
+            | Entry::HoldEnded { .. }
+            | Entry::TimerIntended { .. }
+            | Entry::TimerSet { .. }
+            | Entry::TimerFired { .. }
+            | Entry::TimerEnded { .. } => {
                 return Err("it belongs to the site's own log".to_owned());
             }
         }

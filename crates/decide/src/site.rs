@@ -17,6 +17,7 @@ use crate::run::{RunError, RunState};
 use crate::snapshot::{ChargeFacts, InFlight, Snapshot, Want};
 use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
+use crate::timer::Timer;
 use ridethrough_model::{
     ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, Mono, Now, Op, PlanCause,
     PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
@@ -72,6 +73,7 @@ pub struct Site {
     pub(crate) modes: BTreeMap<DomainId, DomainMode>,
     pub(crate) maintenance: BTreeMap<UpsId, Mono>,
     pub(crate) hold: Option<Hold>,
+    pub(crate) timers: BTreeMap<HostId, Timer>,
     pub(crate) run: Option<RunState>,
     pub(crate) live: BTreeMap<ActionId, Live>,
     pub(crate) ids: Ids,
@@ -114,6 +116,7 @@ impl Site {
             modes: BTreeMap::new(),
             maintenance: BTreeMap::new(),
             hold: None,
+            timers: BTreeMap::new(),
             run: None,
             live: BTreeMap::new(),
             ids: Ids::default(),
@@ -170,6 +173,7 @@ impl Site {
             Input::Inventory(inventory) => self.take_inventory(inventory, now),
             Input::InventoryFailed { platform, failure } => self.lose_platform(platform, failure),
             Input::HostPower { host, source, is_proof, state } => self.hear_host(host, &source, is_proof, state, now),
+            Input::Timer { host, call, answer } => self.take_timer_answer(&host, call, answer, now),
             Input::Reply { run, action, attempt, reply } => self.take_reply(run, action, attempt, reply, now),
             Input::Durable { run, seq } => self.be_durable(run, seq, now),
             Input::JournalFailed { reason } => self.journal_failed(reason, now),
@@ -203,6 +207,9 @@ impl Site {
             self.look_after(now);
         }
         self.start_due(now);
+        if is_tick {
+            self.tend_timers(now);
+        }
         self.watch_journal(now);
         if is_look {
             self.follow_upses(now.mono);

@@ -9,6 +9,7 @@ use crate::run::{ActionPhase, RunState};
 use crate::site::Site;
 use crate::snapshot::Snapshot;
 use crate::source::{SourceKind, SourceState};
+use crate::timer::TimerView;
 use ridethrough_model::plan::Fate;
 use ridethrough_model::{
     DomainId, DomainMode, Finding, HostId, Millis, Milliwatts, Mono, Now, Plan, PlanCause, PlanReport, Ppm, RunId, TierName,
@@ -99,6 +100,8 @@ pub struct HostView {
     pub power_ends_in: Option<Millis>,
     /// In words: "on mains", "at risk: all feeds on battery", "power unknown".
     pub power: String,
+    /// The dead-man timer on it, where one may be set.
+    pub timer: Option<TimerView>,
 }
 
 /// One VM.
@@ -249,7 +252,14 @@ impl Site {
             }
         };
         let verdict = snapshot.hosts.get(id).copied().unwrap_or_default();
-        HostView { id: id.clone(), verdict, connected: info.map(|info| info.connected), power_ends_in, power }
+        HostView {
+            id: id.clone(),
+            verdict,
+            connected: info.map(|info| info.connected),
+            power_ends_in,
+            power,
+            timer: self.timer_view(id, snapshot.now),
+        }
     }
 
     fn vm_view(&self, vm: &Vm, snapshot: &Snapshot<'_>) -> VmView {

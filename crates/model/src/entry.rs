@@ -189,6 +189,32 @@ pub enum Entry {
         /// VMs that were still taken for active there: they went down with it.
         vms: Vec<VmId>,
     },
+    /// A dead-man timer is about to be set on a host (run 0). From here on one may be set there.
+    TimerIntended {
+        /// Which host.
+        host: HostId,
+        /// It is to fire so long after this record.
+        fires_in: Millis,
+    },
+    /// The host confirmed its timer (run 0). Written again when the time has moved much.
+    TimerSet {
+        /// Which host.
+        host: HostId,
+        /// It fires so long after this record, unless it is moved or cancelled.
+        fires_in: Millis,
+    },
+    /// The timer has fired: the host stops its guests and itself (run 0).
+    TimerFired {
+        /// Which host.
+        host: HostId,
+    },
+    /// No timer is set on the host any more (run 0).
+    TimerEnded {
+        /// Which host.
+        host: HostId,
+        /// Why.
+        reason: String,
+    },
     /// The journal did not answer in time while on battery; records are kept in memory.
     JournalDegraded {
         /// What it said or did not say.
@@ -234,6 +260,10 @@ impl Entry {
             Self::Overran { .. } => "overran",
             Self::Latched { .. } => "latched",
             Self::HostProvenOff { .. } => "host-proven-off",
+            Self::TimerIntended { .. } => "timer-intended",
+            Self::TimerSet { .. } => "timer-set",
+            Self::TimerFired { .. } => "timer-fired",
+            Self::TimerEnded { .. } => "timer-ended",
             Self::JournalDegraded { .. } => "journal-degraded",
             Self::Noticed { .. } => "noticed",
             Self::Recovered { .. } => "recovered",

@@ -120,6 +120,8 @@ pub struct Topology {
     pub loads: BTreeMap<LoadId, LoadTopology>,
     /// Domains by name.
     pub domains: BTreeMap<DomainId, Domain>,
+    /// Hosts on which a dead-man timer can be set.
+    pub timers: BTreeSet<HostId>,
     /// SMBIOS identities of the machine the controller runs on, in lower case with dashes, in both byte orders.
     pub controller_smbios: BTreeSet<String>,
     /// The host or VM the configuration names as the controller's own (`[controller] vm = ...` or `host = ...`).

@@ -160,12 +160,24 @@ impl Reality {
 
     fn shut_down_host(&mut self, id: &HostId) -> Result<Started, Failure> {
         self.reach(id)?;
+        self.go_down(id);
+        Ok(Started::Task(TaskRef("sent".to_owned())))
+    }
+
+    /// The host shuts itself down, whoever can reach it.
+    pub(crate) fn go_down(&mut self, id: &HostId) {
         let takes = self.hosts.get(id).map_or(Millis::ZERO, |host| host.shutdown_takes);
         if self.hosts.get(id).is_some_and(|host| host.state == HostState::On) {
             let turn = self.set_host(id, HostState::GoingDown);
             self.dues.push((self.at + takes, Due::HostDown(id.clone(), turn)));
         }
-        Ok(Started::Task(TaskRef("sent".to_owned())))
+    }
+
+    /// The host tells a guest of its own to shut down, whoever can reach it.
+    pub(crate) fn stop_guest(&mut self, id: &VmId, host: &HostId, estate: &Estate) {
+        let op = Op::ShutDownVm { vm: id.clone(), host: host.clone() };
+        // One in the middle of a move cannot be told.
+        drop(self.start_on_vm(&op, id, estate));
     }
 
     fn wake_host(&mut self, id: &HostId) -> Result<Started, Failure> {

@@ -31,6 +31,7 @@ pub fn lines(moment: &Moment) -> Vec<String> {
             Effect::Start { run, action, attempt, op } => say("start", format!("{run}/{action}.{attempt} {op}")),
             Effect::Observe { run, action, attempt, op } => say("look", format!("{run}/{action}.{attempt} {op}")),
             Effect::Notify(notice) => say("tell", notice.text.clone()),
+            Effect::Timer { host, call } => say("timer", format!("{host} {call:?}")),
             Effect::Answer(reply) => say("answer", format!("{reply:?}")),
             Effect::Follow { .. } | Effect::Poll { .. } | Effect::ObserveHost(_) | Effect::ReadInventory(_) => {}
         }

@@ -3,6 +3,7 @@
 //! Drives `decide::Site` as the real controller does: one request per object at a time, exactly one reply to each, polls that go
 //! faster at risk, a journal that syncs in groups. Has no clock: time is the time of the next event. Begin in [`World::step`].
 
+mod timers;
 mod twists;
 
 use crate::dice::Dice;
@@ -11,11 +12,12 @@ use crate::faults::{Faults, Twist};
 use crate::process::{Kind, Process, Request};
 use crate::reality::{Due, Reality};
 use crate::remote::Estate;
-use ridethrough_decide::{Effect, Input, Site, SiteConfig, StepReply};
+use ridethrough_decide::{Effect, Input, Site, SiteConfig, StepReply, TimerCall};
 use ridethrough_model::{
     BootId, Failure, FailureKind, HostId, Millis, Mono, Now, RunId, Silence, SilenceKind, TookEffect, UpsId,
 };
 use std::collections::BTreeMap;
+pub use timers::HostTimer;
 
 /// Everything a world is made of.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ enum Event {
     LookAtHost { process: u64, turn: u64, host: HostId },
     Sync { process: u64 },
     Arrive(Box<Request>),
+    TimerOrder { process: u64, host: HostId, call: TimerCall },
+    TimerLook { host: HostId },
     Deliver { process: u64, input: Box<Input>, closes: Option<Kind> },
     Revive,
 }
@@ -83,6 +87,7 @@ pub struct World {
     boot: u64,
     booted_at: Millis,
     wall_shift_s: i64,
+    timers: BTreeMap<HostId, HostTimer>,
 }
 
 /// The wall clock at the beginning: any moment, always the same.
@@ -111,6 +116,7 @@ impl World {
             boot: 1,
             booted_at: Millis::ZERO,
             wall_shift_s: 0,
+            timers: BTreeMap::new(),
         };
         for (at, twist) in script {
             world.schedule(at, Event::Twist(twist));
@@ -189,6 +195,7 @@ impl World {
     pub fn step(&mut self) -> Option<Moment> {
         let ((at, _), event) = self.heap.pop_first()?;
         self.reality.advance(at);
+        self.forget_dead_timers();
         let mut moment = Moment { at, ..Moment::default() };
         match event {
             Event::Twist(twist) => {
@@ -204,6 +211,8 @@ impl World {
             Event::LookAtPlatform { process, turn } if self.lives(process) => self.look_at_platform(process, turn),
             Event::LookAtHost { process, turn, host } if self.lives(process) => self.look_at_host(process, turn, host),
             Event::Sync { process } if self.lives(process) => self.sync(process, &mut moment),
+            Event::TimerOrder { process, host, call } => self.take_timer_order(process, host, call),
+            Event::TimerLook { host } => self.look_at_timer(host),
             Event::Arrive(request) => self.arrive(*request),
             Event::Deliver { process, input, closes } if self.lives(process) => {
                 if let (Some(kind), Some(process)) = (closes, &mut self.process) {
@@ -285,6 +294,7 @@ impl World {
                 Effect::Start { run, action, attempt, op } => self.ask(Kind::start(*run, *action, *attempt), op.clone()),
                 Effect::Poll { run, action, attempt, op, .. } => self.ask(Kind::poll(*run, *action, *attempt), op.clone()),
                 Effect::Observe { run, action, attempt, op } => self.ask(Kind::observe(*run, *action, *attempt), op.clone()),
+                Effect::Timer { host, call } => self.ask_timer(host, *call),
                 Effect::ObserveHost(host) => self.hasten_host(host),
                 Effect::ReadInventory(_) => self.hasten_platform(),
                 Effect::Follow { .. } | Effect::Notify(_) | Effect::Answer(_) => {}

@@ -146,14 +146,14 @@ fn price_of_abort(style: &Style, status: &Status, lang: Lang) -> String {
             "VMs that stay where they were moved to",
             "Hosts that stay down",
             "Under way, will still end",
-            "On battery and stopped by nobody, but at low battery or by their host's last resort",
+            "On battery and stopped by nobody (the timers on hosts are cancelled), but at low battery or by their host's own last resort",
         ],
         Lang::De => [
             "VMs, die aus bleiben",
             "VMs, die bleiben, wohin sie verschoben wurden",
             "Hosts, die aus bleiben",
             "Im Gang, läuft noch zu Ende",
-            "Auf Batterie und von niemandem heruntergefahren, außer bei schwacher Batterie oder durch die letzte Rettung ihres Hosts",
+            "Auf Batterie und von niemandem heruntergefahren, außer bei schwacher Batterie oder durch eine eigene letzte Rettung ihres Hosts (die Zeitgeber dort sind aufgehoben)",
         ],
     };
     let rest = match lang {

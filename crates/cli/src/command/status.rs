@@ -125,10 +125,24 @@ fn domains(style: &Style, domains: &[Domain], at: &str) -> String {
     table.show(style)
 }
 
+/// The host's dead-man timer, where there is something to say of it.
+fn last_resort(style: &Style, host: &Host, at: &str) -> String {
+    let Some(timer) = &host.last_resort else { return String::new() };
+    let fires = timer.fires_in_s.map_or_else(String::new, |left| format!(" {}", style.due(left, at)));
+    match timer.state.as_str() {
+        "set" => format!(", last resort{fires}"),
+        "maybe-set" => format!(", last resort perhaps set{fires}"),
+        "fired" => ", last resort has fired".to_owned(),
+        _ if timer.failure.is_some() => ", last resort cannot be set".to_owned(),
+        _ => String::new(),
+    }
+}
+
 fn hosts(style: &Style, hosts: &[Host], at: &str) -> String {
     let mut table = Table::new(&[("HOST", Lean::Left), ("STATE", Lean::Left), ("PLATFORM", Lean::Left), ("POWER", Lean::Left)]);
     for host in hosts {
-        let ends = host.power_ends_in_s.map_or_else(String::new, |left| format!(", ends {}", style.due(left, at)));
+        let mut ends = host.power_ends_in_s.map_or_else(String::new, |left| format!(", ends {}", style.due(left, at)));
+        ends.push_str(&last_resort(style, host, at));
         let (tone, platform) = match host.is_connected {
             Some(true) => (Tone::Good, "connected"),
             Some(false) => (Tone::Bad, "not reached"),
@@ -225,6 +239,7 @@ mod tests {
             is_connected: Some(true),
             power_ends_in_s: Some(637),
             power: "on battery (rack-a)".to_owned(),
+            last_resort: None,
         }
     }
 

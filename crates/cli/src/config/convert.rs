@@ -7,6 +7,7 @@ use super::section::host::{Feed, Host, Shutdown};
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
 use super::section::{Platform, Ups};
 use super::value::or_default;
+use crate::config::section::host::LastResort;
 use ridethrough_controller::Pace;
 use ridethrough_model::policy::{self as model, TierMatch};
 use ridethrough_model::topology::{self, ControllerPlace, HostTopology, LoadTopology, Timing, UpsTopology};
@@ -45,6 +46,7 @@ pub(crate) fn topology(config: &Config) -> Topology {
         let upses = entry.value.ups.iter().map(|ups| ups.as_str().into()).collect();
         (entry.value.name.as_str().into(), topology::Domain { upses, timing: timing(&entry.value) })
     });
+    let timers = config.hosts.iter().filter(|(_, entry)| entry.value.last_resort() == LastResort::Timer);
     let named = config.controller().and_then(|controller| {
         let host = controller.host.as_ref().map(|host| ControllerPlace::Host(host.as_str().into()));
         host.or_else(|| controller.vm.as_ref().map(|vm| ControllerPlace::Vm((**vm).clone())))
@@ -54,6 +56,7 @@ pub(crate) fn topology(config: &Config) -> Topology {
         hosts: hosts.collect(),
         loads: loads.collect(),
         domains: domains.collect(),
+        timers: timers.map(|(name, _)| name.as_str().into()).collect(),
         controller_smbios: Default::default(),
         controller_named: named,
     }

@@ -5,6 +5,7 @@
 mod arm;
 mod hold;
 mod journal;
+mod last_resort;
 mod masters;
 mod outage;
 mod recover;

@@ -1,5 +1,7 @@
 //! A small site on a stage: two racks and a recovery rack, played second by second. Not a simulator: no physics, no chance.
 
+mod timers;
+
 use ridethrough_decide::{Command, CommandReply, Effect, Input, Site, SiteConfig, StepReply};
 use ridethrough_model::policy::{Destination, ForceOff, OnOutage};
 use ridethrough_model::*;
@@ -24,6 +26,10 @@ pub struct World {
     pub journal_works: bool,
     /// The platform answers.
     pub platform_works: bool,
+    /// Dead-man timers: when each fires.
+    pub timers: BTreeMap<String, u64>,
+    /// Hosts that take no orders about their timer, and what they answer.
+    pub deaf: BTreeMap<String, Failure>,
 }
 
 /// One line of what happened.
@@ -235,6 +241,7 @@ impl Stage {
             }
         }
         self.finish_tasks();
+        self.fire_timers();
         if self.secs.is_multiple_of(3) && self.world.platform_works {
             self.give_inventory();
         } else if !self.world.platform_works {
@@ -271,6 +278,7 @@ impl Stage {
     fn happen(&mut self, op: &Op) {
         match op {
             Op::ShutDownHost { host } => {
+                self.world.timers.remove(host.as_str());
                 self.hosts_off.insert(host.to_string());
                 for vm in self.inventory.vms.values_mut().filter(|vm| vm.host == *host) {
                     vm.power = VmPower::Off;
@@ -338,6 +346,7 @@ impl Stage {
                     };
                     self.inputs.push_back(Input::Reply { run, action, attempt, reply: StepReply::Observed(Ok(observed)) });
                 }
+                Effect::Timer { host, call } => self.order_timer(host, call),
                 Effect::ObserveHost(host) => {
                     let state = if self.hosts_off.contains(host.as_str()) { HostPowerState::Off } else { HostPowerState::On };
                     self.inputs.push_back(Input::HostPower { host, source: "ipmi".into(), is_proof: true, state });
@@ -442,6 +451,8 @@ impl Stage {
             Entry::Latched { host, .. } => self.line(format!("latched {host}")),
             Entry::JournalDegraded { .. } => self.line("journal degraded".into()),
             Entry::HoldEnded { reason } => self.line(format!("hold ended: {reason}")),
+            Entry::TimerIntended { host, .. } => self.line(format!("timer of {host} intended")),
+            Entry::TimerEnded { host, reason } => self.line(format!("timer of {host} ended: {reason}")),
             Entry::AbortEnded { reason } => self.line(format!("abort ended: {reason}")),
             _ => {}
         }

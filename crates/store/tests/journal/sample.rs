@@ -144,6 +144,10 @@ fn site_entries() -> Vec<Entry> {
         Entry::MaintenanceEnded { ups, reason: "its time was over".into() },
         Entry::HoldBegun { duration: Millis::from_secs(300), even_if_lost: false, by },
         Entry::HoldEnded { reason: "the last safe moment has come".into() },
+        Entry::TimerIntended { host: HostId::from("kvm1"), fires_in: Millis::from_secs(420) },
+        Entry::TimerSet { host: HostId::from("kvm1"), fires_in: Millis::from_secs(419) },
+        Entry::TimerFired { host: HostId::from("kvm1") },
+        Entry::TimerEnded { host: HostId::from("kvm1"), reason: "mains is stable".into() },
     ]
 }
 
@@ -214,6 +218,10 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::JournalDegraded { .. }
         | Entry::Noticed { .. }
         | Entry::Recovered { .. }
-        | Entry::RunEnded { .. } => 22,
+        | Entry::TimerIntended { .. }
+        | Entry::TimerSet { .. }
+        | Entry::TimerFired { .. }
+        | Entry::TimerEnded { .. }
+        | Entry::RunEnded { .. } => 26,
     }
 }

@@ -10,6 +10,10 @@ INSERT INTO record VALUES (0, 3, 0, 1, 3000, '3f6c0c9e-boot', '2026-01-01T00:00:
 INSERT INTO record VALUES (0, 4, 0, 1, 4000, '3f6c0c9e-boot', '2026-01-01T00:00:04Z', 'maintenance-ended', 1, '{"maintenance-ended":{"ups":"rack-a","reason":"its time was over"}}');
 INSERT INTO record VALUES (0, 5, 0, 1, 5000, '3f6c0c9e-boot', '2026-01-01T00:00:05Z', 'hold-begun', 1, '{"hold-begun":{"duration":300000,"even_if_lost":false,"by":"alex"}}');
 INSERT INTO record VALUES (0, 6, 0, 1, 6000, '3f6c0c9e-boot', '2026-01-01T00:00:06Z', 'hold-ended', 1, '{"hold-ended":{"reason":"the last safe moment has come"}}');
+INSERT INTO record VALUES (0, 7, 0, 1, 7000, '3f6c0c9e-boot', '2026-01-01T00:00:07Z', 'timer-intended', 1, '{"timer-intended":{"host":"kvm1","fires_in":420000}}');
+INSERT INTO record VALUES (0, 8, 0, 1, 8000, '3f6c0c9e-boot', '2026-01-01T00:00:08Z', 'timer-set', 1, '{"timer-set":{"host":"kvm1","fires_in":419000}}');
+INSERT INTO record VALUES (0, 9, 0, 1, 9000, '3f6c0c9e-boot', '2026-01-01T00:00:09Z', 'timer-fired', 1, '{"timer-fired":{"host":"kvm1"}}');
+INSERT INTO record VALUES (0, 10, 0, 1, 10000, '3f6c0c9e-boot', '2026-01-01T00:00:10Z', 'timer-ended', 1, '{"timer-ended":{"host":"kvm1","reason":"mains is stable"}}');
 INSERT INTO record VALUES (1, 1, 1, 1, 101000, '3f6c0c9e-boot', '2026-01-01T00:01:41Z', 'incident-opened', 1, '{"incident-opened":{"homes":{"lab/4b1d":{"name":"web","host":"kvm1","rank":0,"autostart":true}},"loads":{"rack-a":400000}}}');
 INSERT INTO record VALUES (1, 2, 1, 1, 102000, '3f6c0c9e-boot', '2026-01-01T00:01:42Z', 'power-changed', 1, '{"power-changed":{"event":{"what":"mains-lost","ups":"rack-a","runtime":900000}}}');
 INSERT INTO record VALUES (1, 3, 1, 1, 103000, '3f6c0c9e-boot', '2026-01-01T00:01:43Z', 'home-added', 1, '{"home-added":{"vm":"lab/4b1d","home":{"name":"web","host":"kvm1","rank":0,"autostart":true}}}');

@@ -3,6 +3,7 @@
 use super::{Findings, Subject, known, some};
 use crate::config::Config;
 use crate::config::convert::platform_of;
+use crate::config::section::host::LastResort;
 use ridethrough_model::Finding;
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
@@ -53,17 +54,27 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
     own_place(config, findings);
 }
 
-/// True of every host while nothing looks for one.
 fn last_resort(config: &Config, findings: &mut Findings) {
-    let hosts: Vec<&str> = config.hosts.keys().map(String::as_str).collect();
+    for (name, entry) in config.hosts.iter().filter(|(_, entry)| entry.value.ssh().is_none()) {
+        let asked = entry.value.last_resort.as_ref().filter(|asked| ***asked == LastResort::Timer);
+        if let Some(asked) = asked {
+            let subject = Subject::new("host", name, entry);
+            let message = "its last resort is to be a timer, but there is no SSH to set it over.";
+            let remedy = "Add `shutdown = { ssh = { ... } }`, or say `last_resort = \"upsmon\"`, `\"agent\"` or `\"none\"`.";
+            findings.error("RT0150", &subject, Some(asked.span()), message, remedy);
+        }
+    }
+    let without = config.hosts.iter().filter(|(_, entry)| entry.value.last_resort() == LastResort::None);
+    let hosts: Vec<&str> = without.map(|(name, _)| name.as_str()).collect();
     if hosts.is_empty() {
         return;
     }
     let message = format!(
-        "no last resort is known for {}: this version does not look for one. If controller or network fail in an outage, they may fall.",
+        "{} has no last resort: if controller or network fail in an outage, nothing stops it before its battery ends.",
         some(&hosts)
     );
-    let remedy = "Let each host shut itself down at low battery, by its own upsmon or the vendor's agent; then this may stay.";
+    let remedy = "Add `shutdown = { ssh = { ... } }`: then a timer is set on it in an outage. Or give it an upsmon or the vendor's \
+         agent that shuts it down at low battery, and say `last_resort = \"upsmon\"` or `\"agent\"`.";
     findings.everywhere(Finding::warning("RT0120", "hosts", message, remedy));
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct Host {
     pub(crate) needs: Vec<At<String>>,
     /// How its operating system is told to shut down. Without it the host runs until the battery ends, and falls.
     pub(crate) shutdown: Option<Shutdown>,
+    /// What stops it, guests first, when controller or network are gone and its battery ends. Default: `"timer"` where
+    /// `shutdown = { ssh = ... }` is given, else `"none"`.
+    pub(crate) last_resort: Option<At<LastResort>>,
     /// What controls its power: its BMC proves that the host is off, and wakes it when the mains is back. Without it neither can be
     /// done.
     pub(crate) power: Option<At<Power>>,
@@ -42,6 +45,20 @@ pub(crate) struct Feed {
     pub(crate) ups: At<String>,
     /// The UPS's outlet group, where its outputs are switched in groups.
     pub(crate) outlet_group: Option<u32>,
+}
+
+/// What stops a host when nobody else can any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LastResort {
+    /// A dead-man timer that Ridethrough sets on it over SSH while it is on battery, and cancels when the mains is stable.
+    Timer,
+    /// The host's own upsmon, set to shut it down at low battery. No timer is set.
+    Upsmon,
+    /// The UPS vendor's program on the host, or anything else there that shuts it down. No timer is set.
+    Agent,
+    /// Nothing: without controller or network it runs until the battery ends, and falls.
+    None,
 }
 
 /// How a host's operating system is told to shut down.
@@ -105,6 +122,12 @@ impl Host {
     /// The SSH settings, where it is told to shut down by SSH.
     pub(crate) fn ssh(&self) -> Option<&Ssh> {
         self.shutdown.as_ref().map(|Shutdown::Ssh(ssh)| ssh)
+    }
+
+    /// What stops it when nobody else can.
+    pub(crate) fn last_resort(&self) -> LastResort {
+        let usual = if self.ssh().is_some() { LastResort::Timer } else { LastResort::None };
+        self.last_resort.as_deref().copied().unwrap_or(usual)
     }
 
     /// The BMC's settings, where there is one.

@@ -57,6 +57,7 @@ fn outage() -> Status {
         is_connected: Some(true),
         power_ends_in_s: Some(600),
         power: "on battery (rack-a)".to_owned(),
+        last_resort: None,
     }];
     status.vms = vec![
         vm("mail", "kvm2", "running", "stays: its power is good", None),
