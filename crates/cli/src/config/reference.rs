@@ -158,7 +158,7 @@ fn word_of(name: &str) -> &str {
     match name {
         "SecretSource" => "secret",
         "KeyFile" => "file",
-        "OnOutage" | "ForceOff" | "LibvirtUri" => "text",
+        "OnOutage" | "LastResort" | "ForceOff" | "LibvirtUri" => "text",
         _ => "table",
     }
 }

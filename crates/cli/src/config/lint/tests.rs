@@ -71,11 +71,8 @@ fn a_sound_site_lacks_only_what_this_version_does_not_know() {
     assert_eq!(said(SOUND), "");
     let config = read_texts(&[SOUND]).expect("it is sound");
     expect![[r#"
-        warning RT0120: hosts: no last resort is known for kvm1, kvm2: this version does not look for one. If controller or network fail in an outage, they may fall.
-          = Let each host shut itself down at low battery, by its own upsmon or the vendor's agent; then
-            this may stay.
-
         info RT0174: alerts: nobody is told when the mains fails or a run needs somebody.
           = Add `[alert.NAME.email]`, `webhook` or `command`; docs/alerts.md shows how.
-    "#]].assert_eq(&shown(&lint(&config)));
+    "#]]
+    .assert_eq(&shown(&lint(&config)));
 }

@@ -24,8 +24,9 @@ pub(crate) struct Host {
     pub(crate) needs: Vec<At<String>>,
     /// How its operating system is told to shut down. Without it the host runs until the battery ends, and falls.
     pub(crate) shutdown: Option<Shutdown>,
-    /// What stops it, guests first, when controller or network are gone and its battery ends. Default: `"timer"` where
-    /// `shutdown = { ssh = ... }` is given, else `"none"`.
+    /// What stops it, guests first, when controller or network are gone and its battery ends: `"timer"` (set on it over SSH while it
+    /// is on battery, cancelled when the mains is stable), `"upsmon"` or `"agent"` (a program of its own there; no timer is set), or
+    /// `"none"`. Unless said: `"timer"` where `shutdown = { ssh = ... }` is given, else `"none"`.
     pub(crate) last_resort: Option<At<LastResort>>,
     /// What controls its power: its BMC proves that the host is off, and wakes it when the mains is back. Without it neither can be
     /// done.

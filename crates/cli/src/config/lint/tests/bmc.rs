@@ -54,26 +54,36 @@ fn a_host_that_only_its_bmc_can_tell_to_shut_down_is_told_of() {
         &kvm2,
         &format!("power = {{ {REDFISH} }}"),
         expect![[r#"
-        warning RT0155: host kvm2: only its BMC can tell it to shut down: whether its operating system follows is known when it is off.
-          --> a.toml:20:29
-           |
-        20 | power = { redfish = { url = "https://10.0.1.2", user = "rt", password = { env = "PATH" } } }
-           |                             ^^^^^^^^^^^^^^^^^^
-           = Try it once, and add `shutdown = { ssh = { ... } }`: then the BMC is the second way.
-    "#]],
+            warning RT0155: host kvm2: only its BMC can tell it to shut down: whether its operating system follows is known when it is off.
+              --> a.toml:20:29
+               |
+            20 | power = { redfish = { url = "https://10.0.1.2", user = "rt", password = { env = "PATH" } } }
+               |                             ^^^^^^^^^^^^^^^^^^
+               = Try it once, and add `shutdown = { ssh = { ... } }`: then the BMC is the second way.
+
+            warning RT0120: hosts: kvm2 has no last resort: if controller or network fail in an outage, nothing stops it before its battery ends.
+              = Add `shutdown = { ssh = { ... } }`: then a timer is set on it in an outage. Or give it an upsmon
+                or the vendor's agent that shuts it down at low battery, and say `last_resort = "upsmon"` or
+                `"agent"`.
+        "#]],
     );
     let never = REDFISH.replace("user", "graceful_shutdown = false, user");
     check(
         &kvm2,
         &format!("power = {{ {never} }}"),
         expect![[r#"
-        warning RT0121: host kvm2: it cannot be told to shut down: in a long outage it falls when the battery ends.
-          --> a.toml:17:7
-           |
-        17 | [host.kvm2]
-           |       ^^^^
-           = Add `shutdown = { ssh = { user = "...", key = { file = "..." } } }`.
-    "#]],
+            warning RT0121: host kvm2: it cannot be told to shut down: in a long outage it falls when the battery ends.
+              --> a.toml:17:7
+               |
+            17 | [host.kvm2]
+               |       ^^^^
+               = Add `shutdown = { ssh = { user = "...", key = { file = "..." } } }`.
+
+            warning RT0120: hosts: kvm2 has no last resort: if controller or network fail in an outage, nothing stops it before its battery ends.
+              = Add `shutdown = { ssh = { ... } }`: then a timer is set on it in an outage. Or give it an upsmon
+                or the vendor's agent that shuts it down at low battery, and say `last_resort = "upsmon"` or
+                `"agent"`.
+        "#]],
     );
 }
 

@@ -104,13 +104,18 @@ fn hosts_that_cannot_be_shut_down_or_woken() {
         "shutdown = { ssh = { user = \"root\" } }\n",
         "",
         expect![[r#"
-        warning RT0121: host kvm1: it cannot be told to shut down: in a long outage it falls when the battery ends.
-          --> a.toml:12:7
-           |
-        12 | [host.kvm1]
-           |       ^^^^
-           = Add `shutdown = { ssh = { user = "...", key = { file = "..." } } }`.
-    "#]],
+            warning RT0121: host kvm1: it cannot be told to shut down: in a long outage it falls when the battery ends.
+              --> a.toml:12:7
+               |
+            12 | [host.kvm1]
+               |       ^^^^
+               = Add `shutdown = { ssh = { user = "...", key = { file = "..." } } }`.
+
+            warning RT0120: hosts: kvm1 has no last resort: if controller or network fail in an outage, nothing stops it before its battery ends.
+              = Add `shutdown = { ssh = { ... } }`: then a timer is set on it in an outage. Or give it an upsmon
+                or the vendor's agent that shuts it down at low battery, and say `last_resort = "upsmon"` or
+                `"agent"`.
+        "#]],
     );
     check(
         "power = { ipmi = { address = \"10.0.1.2\", user = \"rt\", password = { env = \"PATH\" } } }\n",
