@@ -5,6 +5,7 @@ pub(crate) mod alert;
 use crate::command::connect::Place;
 use crate::command::serve::Setup;
 use crate::config::section::host::{Host, Ipmi, Ssh};
+use crate::config::section::nut::TlsFault;
 use crate::config::section::redfish::Redfish;
 use crate::config::section::wol::Wol;
 use crate::config::section::{Nut, Ups};
@@ -101,13 +102,18 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
 
 fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
     Ok(nut::Nut::new(nut::Config {
-        ups_id,
         host: (*ups.host).clone(),
         port: ups.port.as_ref().map_or(PORTS.2, |port| **port),
         ups: (*ups.ups).clone(),
         user: ups.user.as_deref().cloned(),
         password: ups.password.as_deref().map(read).transpose()?,
+        tls: ups.tls.as_deref().map(|tls| tls.to_driver().map_err(|fault| nut_tls_fault(&ups_id, &fault))).transpose()?,
+        ups_id,
     }))
+}
+
+fn nut_tls_fault(ups: &UpsId, fault: &TlsFault) -> Failure {
+    Failure::new("RT0141", format!("UPS {ups}: its TLS cannot be set up: {fault}"), "Mend it where `ridethrough check` points.")
 }
 
 fn host_means(ssh: Option<Arc<ssh::Ssh>>, host: &Host) -> Result<Vec<Arc<dyn HostPower>>, Failure> {

@@ -1,6 +1,7 @@
 //! The NUT driver against Debian's own upsd and dummy-ups on loopback, with `upsc` as the witness, and against servers that lie.
 
 mod conformance;
+mod point_2;
 mod primary;
 mod upsd;
 
@@ -19,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn config(port: u16) -> Config {
     let ups_id = UpsId::new("ups-a");
-    Config { ups_id, host: "127.0.0.1".into(), port, ups: "alpha".into(), user: None, password: None }
+    Config { ups_id, host: "127.0.0.1".into(), port, ups: "alpha".into(), user: None, password: None, tls: None }
 }
 
 fn with_login(port: u16, password: &str) -> Config {

@@ -9,6 +9,7 @@ mod bmc;
 mod hosts;
 mod names;
 mod numbers;
+mod nut;
 mod power;
 mod secrets;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);
+    nut::lint(config, &mut findings);
     alerts::lint(config, &mut findings);
     findings.0
 }

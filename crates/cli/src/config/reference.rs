@@ -39,6 +39,7 @@ struct ConfigurationFile {
 const TABLES: &[(&str, &str)] = &[
     ("[controller]", "Controller"),
     ("[ups.NAME.nut]", "Nut"),
+    ("tls of a UPS behind upsd", "NutTls"),
     ("[[domain]]", "Domain"),
     ("[platform.NAME.libvirt]", "Libvirt"),
     ("hosts.HOST of a libvirt platform", "HostConfig"),

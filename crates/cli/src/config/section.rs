@@ -4,6 +4,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod host;
+pub(crate) mod nut;
 pub(crate) mod outage;
 pub(crate) mod redfish;
 pub(crate) mod wol;
@@ -79,6 +80,9 @@ pub(crate) struct Nut {
     pub(crate) user: Option<At<String>>,
     /// That user's password.
     pub(crate) password: Option<At<SecretSource>>,
+    /// Encryption (STARTTLS), with upsd's certificate always looked at: `{}`, or a table as below. Without it everything goes in clear
+    /// text, the password too. Default: none.
+    pub(crate) tls: Option<At<nut::NutTls>>,
     /// Whether its low-battery flag is believed. Say `false` for models that raise it far too early: then only its runtime counts.
     /// Default: `true`.
     pub(crate) low_battery_reliable: Option<bool>,
@@ -132,6 +136,9 @@ impl Ups {
         let Self::Nut(nut) = self;
         if let Some(password) = &mut nut.password {
             password.resolve(folder);
+        }
+        if let Some(tls) = &mut nut.tls {
+            tls.resolve(folder);
         }
     }
 }

@@ -36,7 +36,7 @@ fn every_typing_mistake_in_a_table_is_shown_at_its_place_with_what_was_meant() {
               |
             2 |   hots = "10.0.0.5"
               |   ^^^^
-              = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`,
+              = Did you mean `host`? Known here: `host`, `port`, `ups`, `user`, `password`, `tls`,
                 `low_battery_reliable`, `secondaries`.
 
             error RT0103: UPS rack-a: unknown key `prot`.
@@ -44,7 +44,7 @@ fn every_typing_mistake_in_a_table_is_shown_at_its_place_with_what_was_meant() {
               |
             4 | prot = 3493
               | ^^^^
-              = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`,
+              = Did you mean `port`? Known here: `host`, `port`, `ups`, `user`, `password`, `tls`,
                 `low_battery_reliable`, `secondaries`.
 
             error RT0103: host kvm1: unknown key `outlet`.

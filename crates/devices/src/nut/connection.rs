@@ -1,12 +1,12 @@
 //! One connection to one upsd: requests and complete answers, within the caller's deadline. Knows no UPS and no meaning.
 
+use super::dial::{self, Way, Wire};
 use super::wire::{self, Refusal, Row};
-use ridethrough_driver::{Cx, Error, FailureKind, Result, Secret};
+use ridethrough_driver::{Error, FailureKind, Result, Secret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::BufReader;
 
 /// An answer, or upsd's own "no".
 pub(crate) type Answer<T> = std::result::Result<T, Refusal>;
@@ -14,7 +14,7 @@ pub(crate) type Answer<T> = std::result::Result<T, Refusal>;
 /// A live connection. One that broke, or whose answer was not awaited, must be dropped: the next answer would be the old one's.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
     /// Our own address, as upsd sees it.
     pub(crate) own_address: String,
     /// Made while our hosts needed the UPS: logged in, if there is a login and upsd took it.
@@ -35,44 +35,16 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(host: &str, port: u16, logins: Arc<AtomicUsize>, cx: &Cx) -> Result<Self> {
-        let connect = async {
-            let dial = TcpStream::connect((host, port)).await;
-            dial.map_err(|cause| {
-                Error::new(FailureKind::Unreachable, "connect to upsd", "no connection").no_effect().caused_by(cause)
-            })
-        };
-        let stream = cx.bound("connect to upsd", connect).await.map_err(|error| error.with("upsd", format!("{host}:{port}")))?;
-        let own_address = stream.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
-        Ok(Self {
-            stream: BufReader::with_capacity(8192, stream),
-            own_address,
-            is_of_a_follower: false,
-            is_logged_in: false,
-            logins,
-        })
+    pub(crate) fn over(way: Way, logins: Arc<AtomicUsize>) -> Self {
+        Self { stream: way.stream, own_address: way.own_address, is_of_a_follower: false, is_logged_in: false, logins }
     }
 
     async fn send(&mut self, words: &[&str]) -> Result<()> {
-        let mut line: String = words.iter().map(|word| wire::quoted(word)).collect::<Vec<_>>().join(" ");
-        line.push('\n');
-        self.stream.get_mut().write_all(line.as_bytes()).await.map_err(lost)
+        dial::send(&mut self.stream, words).await
     }
 
     async fn words(&mut self) -> Result<Vec<String>> {
-        let mut line = Vec::new();
-        let limit = u64::try_from(wire::LINE_MAX).unwrap_or(u64::MAX) + 1;
-        let read = (&mut self.stream).take(limit).read_until(b'\n', &mut line).await.map_err(lost)?;
-        if read == 0 {
-            return Err(Error::new(FailureKind::Unreachable, "read from upsd", "it closed the connection"));
-        }
-        if line.last() != Some(&b'\n') {
-            let what =
-                if line.len() > wire::LINE_MAX { "a line without end" } else { "half a line, then it closed the connection" };
-            return Err(Error::new(FailureKind::Protocol, "read from upsd", what));
-        }
-        wire::words(&String::from_utf8_lossy(&line))
-            .map_err(|cause| Error::new(FailureKind::Protocol, "read from upsd", "not a line of NUT").caused_by(cause))
+        dial::words(&mut self.stream).await
     }
 
     /// A request with an answer of one line: its words.
@@ -144,8 +116,4 @@ impl Connection {
         let rows = self.list(&["UPS"]).await?.unwrap_or_default();
         Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
     }
-}
-
-fn lost(cause: std::io::Error) -> Error {
-    Error::new(FailureKind::Unreachable, "talk to upsd", "the connection was lost").caused_by(cause)
 }

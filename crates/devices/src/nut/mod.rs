@@ -1,12 +1,14 @@
-//! A UPS served by Network UPS Tools' upsd, over plain TCP. Reads everything with one `LIST VAR`; logs in so that a primary waits
-//! for us. What it is not: it sends no commands to the UPS, and does not speak TLS yet. Begin in [`Nut`].
+//! A UPS served by Network UPS Tools' upsd, over plain TCP or TLS. Reads everything with one `LIST VAR`; logs in so that a primary
+//! waits for us. What it is not: it sends no commands to the UPS. Begin in [`Nut`].
 
 mod connection;
+mod dial;
 pub mod map;
 pub mod wire;
 
 use async_trait::async_trait;
 use connection::{Answer, Connection};
+use ridethrough_driver::tls::{Identity, Trust};
 use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
 use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
 use std::sync::Arc;
@@ -30,6 +32,27 @@ pub struct Config {
     pub user: Option<String>,
     /// That user's password.
     pub password: Option<Secret>,
+    /// TLS, begun with STARTTLS; without, everything goes in clear text.
+    pub tls: Option<Tls>,
+}
+
+impl Config {
+    /// Where upsd is: `192.0.2.7:3493`, `[2001:db8::7]:3493`.
+    fn authority(&self) -> String {
+        let (host, port) = (self.host.as_str(), self.port);
+        if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+/// Whom to believe, and as whom to appear.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// Our own certificate, where upsd asks for one.
+    pub identity: Option<Identity>,
+    /// The name that upsd's certificate must bear; without one, that of the host.
+    pub name: Option<String>,
 }
 
 /// One UPS of one upsd.
@@ -42,6 +65,7 @@ pub struct Nut {
     logins: Arc<AtomicUsize>,
     /// Our hosts need its power: its primary is to wait for us.
     is_followed: AtomicBool,
+    setup: dial::Setup,
 }
 
 /// Half of the time that is left.
@@ -54,7 +78,8 @@ impl Nut {
     /// A UPS that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, connection: Mutex::new(None), logins: Arc::default(), is_followed: AtomicBool::new(true) }
+        let setup = dial::Setup::new();
+        Self { config, connection: Mutex::new(None), logins: Arc::default(), is_followed: AtomicBool::new(true), setup }
     }
 
     /// A new connection, logged in if we have a login and upsd takes it. Without, it is good for reading all the same: `verify` is
@@ -76,7 +101,7 @@ impl Nut {
     }
 
     async fn dial(&self, cx: &Cx) -> Result<Connection> {
-        Connection::open(&self.config.host, self.config.port, self.logins.clone(), cx).await
+        Ok(Connection::over(dial::dial(&self.config, &self.setup, cx).await?, self.logins.clone()))
     }
 
     /// Every variable: over the connection at hand, or over a new one if that was closed meanwhile (upsd does so after 60 s).
@@ -96,7 +121,7 @@ impl Nut {
     }
 
     fn place(&self) -> String {
-        format!("{}@{}:{}", self.config.ups, self.config.host, self.config.port)
+        format!("{}@{}", self.config.ups, self.config.authority())
     }
 
     fn silence(&self, cx: &Cx, kind: SilenceKind, message: String) -> Silence {
@@ -123,7 +148,7 @@ impl Nut {
     async fn unknown(&self, connection: &mut Connection, cx: &Cx) -> String {
         let names = cx.bound("list the UPSes", connection.names()).await.unwrap_or_default();
         let known = if names.is_empty() { "it names none".to_owned() } else { format!("it knows {}", names.join(", ")) };
-        format!("upsd at {}:{} knows no UPS `{}`: {known}", self.config.host, self.config.port, self.config.ups)
+        format!("upsd at {} knows no UPS `{}`: {known}", self.config.authority(), self.config.ups)
     }
 }
 
@@ -132,9 +157,14 @@ impl Device for Nut {
     async fn read(&self, cx: &Cx) -> Result<std::result::Result<Reading, Silence>> {
         let (answer, mut connection) = match self.vars(cx).await {
             Ok(found) => found,
+            Err(error) if error.kind() == FailureKind::Config => return Err(error),
             Err(error) => {
                 let message = format!("no answer from upsd about {}: {}", self.place(), error.to_failure().message);
-                return Ok(Err(self.silence(cx, SilenceKind::Unreachable, message)));
+                let kind = match error.kind() {
+                    FailureKind::Unauthorized | FailureKind::Unsupported => SilenceKind::Refused,
+                    _ => SilenceKind::Unreachable,
+                };
+                return Ok(Err(self.silence(cx, kind, message)));
             }
         };
         let seen = match answer {

@@ -74,8 +74,15 @@ async fn point_1_a_server_that_sends_almost_an_answer_gets_a_reading_or_a_silenc
             }
         }
     });
-    let config =
-        Config { ups_id: UpsId::new("kit"), host: "127.0.0.1".into(), port, ups: "alpha".into(), user: None, password: None };
+    let config = Config {
+        ups_id: UpsId::new("kit"),
+        host: "127.0.0.1".into(),
+        port,
+        ups: "alpha".into(),
+        user: None,
+        password: None,
+        tls: None,
+    };
     for _ in 0..fuzz::cases() / 10 {
         // A driver of its own each time, so that each seed is met in the same state.
         let seen = Nut::new(config.clone()).read(&Cx::within(Duration::from_secs(20), Mono(0))).await;

@@ -96,6 +96,7 @@ impl DeviceFixture for NutFixture {
             ups: "alpha".to_owned(),
             user: Some(USER.to_owned()),
             password: Some(password),
+            tls: None,
         }))
     }
 

@@ -36,6 +36,7 @@ async fn point_2_nut_login_makes_a_real_primary_wait_until_our_hosts_need_it_no_
         ups: "alpha".into(),
         user: Some("monitor".into()),
         password: Some(Secret::new(PASSWORD.into())),
+        tls: None,
     });
     let primary = upsd.start_primary();
     look_until(&nut, "both are logged in", |_| upsd.followers() == 2).await;
@@ -63,6 +64,7 @@ async fn point_2_nut_login_is_taken_again_when_our_hosts_are_back() {
         ups: "alpha".into(),
         user: Some("monitor".into()),
         password: Some(Secret::new(PASSWORD.into())),
+        tls: None,
     });
     look_until(&nut, "logged in", |_| upsd.followers() == 1).await;
     nut.follow(false);

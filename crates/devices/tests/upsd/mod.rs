@@ -1,5 +1,8 @@
 //! Debian's upsd with one dummy-ups, as children on a free port of loopback that end with their test.
 
+pub(crate) mod certificates;
+pub(crate) mod openssl;
+
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 3] = ["/lib/nut/upsd", "/lib/nut/dummy-ups", "/usr/bin/upsc"];
+const PROGRAMS: [&str; 5] = ["/lib/nut/upsd", "/lib/nut/dummy-ups", "/usr/bin/upsc", "/usr/bin/certutil", "/usr/bin/openssl"];
 /// A password with everything that NUT's parser treats specially.
 pub(crate) const PASSWORD: &str = "a b\"c\\d#e=f";
 
@@ -41,21 +44,28 @@ pub(crate) struct Upsd {
     driver: Option<Peer>,
     vars: Vec<(&'static str, String)>,
     dir: TempDir,
+    /// Where it listens: `127.0.0.1`, `::1`.
+    address: &'static str,
     pub(crate) port: u16,
 }
 
 impl Upsd {
     /// With the UPS `alpha`, on mains, and the user `monitor`.
     pub(crate) fn start() -> Self {
+        Self::start_at("127.0.0.1", "")
+    }
+
+    /// Listens there, with more in its upsd.conf.
+    pub(crate) fn start_at(address: &'static str, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = TcpListener::bind((address, 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
         let at = dir.path().display();
         let write = |name: &str, text: String| fs::write(dir.path().join(name), text).expect("written");
         write(
             "ups.conf",
             format!("[alpha]\n driver = dummy-ups\n port = {at}/alpha.dev\n mode = dummy-loop\n desc = \"Rack \\\"A\\\"\"\n"),
         );
-        write("upsd.conf", format!("LISTEN 127.0.0.1 {port}\nMAXAGE 3\nSTATEPATH {at}\n"));
+        write("upsd.conf", format!("LISTEN {address} {port}\nMAXAGE 3\nSTATEPATH {at}\n{more}"));
         let secondary = "[monitor]\n password = \"a b\\\"c\\\\d\\#e=f\"\n upsmon secondary\n";
         write("upsd.users", format!("{secondary}[primary]\n password = pw\n upsmon primary\n"));
         let vars = [
@@ -67,7 +77,7 @@ impl Upsd {
             ("ups.realpower.nominal", "1000"),
         ];
         let vars = vars.map(|(name, value)| (name, value.to_owned())).to_vec();
-        let mut upsd = Self { server: None, driver: None, vars, dir, port };
+        let mut upsd = Self { server: None, driver: None, vars, dir, address, port };
         upsd.write_device();
         upsd.start_driver();
         upsd.restart();
@@ -92,7 +102,7 @@ impl Upsd {
         self.stop();
         self.server = Some(Peer(self.command("/lib/nut/upsd").args(["-F", "-u", "root"]).spawn().expect("upsd runs")));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect((self.address, self.port)).is_err() {
             assert!(Instant::now() < deadline, "upsd: {:?}", fs::read_to_string(self.file("log")));
             std::thread::yield_now();
         }

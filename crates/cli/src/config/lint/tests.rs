@@ -4,6 +4,7 @@ mod alerts;
 mod bmc;
 mod hosts;
 mod numbers;
+mod nut;
 mod power;
 mod tiers;
 

@@ -143,8 +143,11 @@ fn secrets_are_there_and_nobody_else_can_read_them() {
         path.display().to_string()
     };
     let said = |reference: &str| {
-        let text =
-            SOUND.replacen("ups = \"a\"\n", &format!("ups = \"a\"\nuser = \"monitor\"\npassword = {{ {reference} }}\n"), 1);
+        let text = SOUND.replacen(
+            "ups = \"a\"\n",
+            &format!("ups = \"a\"\nuser = \"monitor\"\npassword = {{ {reference} }}\ntls = {{}}\n"),
+            1,
+        );
         // The rest depends on the length of the folder's name.
         let said = said(&text).replace(&dir.path().display().to_string(), "DIR");
         said.lines().next().unwrap_or_default().to_owned()
