@@ -10,6 +10,7 @@ const BENCHES: &[(&str, &str, &str)] = &[
     ("journal", "ridethrough-store", "bench_journal"),
     ("lab", "ridethrough-lab", "bench_outage"),
     ("idle", "ridethrough-lab", "bench_idle"),
+    ("many", "ridethrough-lab", "bench_many"),
 ];
 
 /// Runs all, or those named; true when all ran. The binary is built first: the lab and the idle controller drive it.
@@ -42,6 +43,6 @@ mod tests {
     #[test]
     fn a_measurement_that_does_not_exist_is_named_with_those_that_do() {
         let error = command(Path::new("/nowhere"), &["speed".to_owned()]).expect_err("none such");
-        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal lab idle");
+        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal lab idle many");
     }
 }
