@@ -17,7 +17,7 @@ test_packages=(
   qemu-system-x86 qemu-utils
   socat cpio ipmitool openipmi openssh-server openssh-client
   nut-server nut-client libnss3-tools iproute2
-  openssl python3-venv python3-aiosmtpd python3-prometheus-client
+  openssl python3-venv python3-aiosmtpd python3-prometheus-client systemd
 )
 # From the Python package index, into a folder of the build's own: a Redfish service, and validators of JSON Schema and OpenAPI.
 python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0)

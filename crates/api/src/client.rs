@@ -179,6 +179,14 @@ impl Client {
         self.post("/return", &ByRequest { by: by.to_owned() }).await
     }
 
+    /// Reads the configuration's files anew and puts it in force, if it is sound.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`]; whatever it says, the configuration of before goes on.
+    pub async fn reload(&self, by: &str) -> Result<Commanded, ClientError> {
+        self.post("/reload", &ByRequest { by: by.to_owned() }).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
         self.send(self.http.get(format!("{}{BASE}{path}", self.url)).query(query)).await
     }

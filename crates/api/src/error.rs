@@ -17,6 +17,16 @@ pub mod code {
     pub const MALFORMED: &str = "RT0253";
     /// The command was understood and refused.
     pub const REFUSED: &str = "RT0254";
+    /// The configuration's files have errors.
+    pub const UNFIT: &str = "RT0190";
+    /// The new configuration changes what only a start can change.
+    pub const RESTART: &str = "RT0191";
+    /// The configuration's files could not be read as a whole.
+    pub const UNREAD: &str = "RT0192";
+    /// A reload is under way, or there is nothing to reload.
+    pub const RELOADING: &str = "RT0265";
+    /// The new configuration does not suit what is going on.
+    pub const UNSUITED: &str = "RT0454";
     /// The controller does not answer its own server in time.
     pub const BUSY: &str = "RT0255";
     /// The journal cannot be read.

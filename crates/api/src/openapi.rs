@@ -26,7 +26,11 @@ const REFUSALS: &[(u16, &str, &[&str])] = &[
     (400, "The request makes no sense, or its body is too large.", &[code::MALFORMED]),
     (401, "The token is missing or wrong.", &[code::UNAUTHORIZED]),
     (404, "There is no such thing.", &[code::NOT_FOUND]),
-    (409, "Understood and refused: nothing was changed. The findings say why.", &[code::REFUSED]),
+    (
+        409,
+        "Understood and refused: nothing was changed. The findings say why.",
+        &[code::REFUSED, code::UNFIT, code::RESTART, code::UNREAD, code::RELOADING, code::UNSUITED],
+    ),
     (500, "The journal cannot be read.", &[code::JOURNAL]),
     (503, "The control loop does not answer in time, or too many questions wait for it.", &[code::BUSY]),
 ];

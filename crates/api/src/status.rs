@@ -32,7 +32,34 @@ pub struct Status {
     /// A hold in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Which configuration is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
     /// What is wrong or missing now.
+    pub findings: Vec<Finding>,
+}
+
+/// Which configuration is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Configuration {
+    /// Since when: the start, or the last reload that changed something.
+    pub since: String,
+    /// SHA-256 of its files, in small hex digits.
+    pub digest: String,
+    /// A newer one that was refused; the old one goes on. Null once a reload went well.
+    pub refused: Option<RefusedConfiguration>,
+}
+
+/// A configuration that was not put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedConfiguration {
+    /// When it was refused.
+    pub at: String,
+    /// `RTnnnn`.
+    pub code: String,
+    /// Why, in one sentence.
+    pub message: String,
+    /// Every reason.
     pub findings: Vec<Finding>,
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod hold;
 pub(crate) mod maintenance;
 pub(crate) mod manual;
 pub(crate) mod plan;
+pub(crate) mod reload;
 pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod status;

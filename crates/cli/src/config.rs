@@ -7,6 +7,7 @@ mod convert;
 #[cfg(test)]
 mod example_plans;
 mod lint;
+pub(crate) mod print;
 mod read;
 #[cfg(test)]
 mod reference;
@@ -70,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<Entry<Domain>>,
     /// Most important first.
     pub(crate) tiers: Vec<Entry<Tier>>,
+    /// The files it was read from, in the order of their names.
+    pub(crate) sources: Vec<Arc<Source>>,
 }
 
 impl Config {
@@ -81,6 +84,11 @@ impl Config {
     /// Where journal and token are kept.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.controller().and_then(|controller| controller.data_dir.clone()).unwrap_or_else(|| DEFAULT_DATA_DIR.into())
+    }
+
+    /// Every file that something of it came from, in the order of their names.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Arc<Source>> {
+        self.sources.iter().cloned()
     }
 
     /// Everything that can be written but makes no sense, or protects less than it looks. Looks at files with secrets.
@@ -114,6 +122,7 @@ pub(crate) fn load(path: &Path) -> Result<Config, Vec<Located>> {
     let sources = open(path).map_err(|finding| vec![Located::everywhere(finding)])?;
     let Read { mut config, mut findings, declared } = read::read(&sources);
     config.resolve_paths();
+    config.sources = sources;
     if findings.is_empty() {
         return Ok(config);
     }

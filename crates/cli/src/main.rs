@@ -22,7 +22,7 @@ use command::manual::{CompletionsArgs, ManArgs};
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, runs, serve, status};
+use command::{Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status};
 use failure::Failure;
 use output::Style;
 use std::path::PathBuf;
@@ -71,6 +71,8 @@ enum Command {
     Abort(AbortArgs),
     /// Let an aborted run go on: on mains, bring back what is missing
     Return,
+    /// Read the configuration anew; where it is refused, the one before goes on
+    Reload,
     Explain(ExplainArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -132,6 +134,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             Command::Abort(args) => hold::abort(&client, args, &style, json).await,
             Command::Explain(args) => explain::run(&client, args, &style, json).await,
             Command::Return => hold::bring_back(&client, &style, json).await,
+            Command::Reload => reload::run(&client, &style, json).await,
         };
         text.map(Said::done)
     })
@@ -146,6 +149,8 @@ fn run_controller(config: &std::path::Path) -> Result<(), Failure> {
             Failure::new("", "the system gives no runtime", "Raise its limits for this user.").because(&error)
         })?;
     let result = runtime.block_on(async { serve::until_signal(wiring::setup(config)?).await });
+    // A name server or file system that hangs must not hold the end up.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     log.flush(std::time::Duration::from_secs(1));
     result
 }

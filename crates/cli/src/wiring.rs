@@ -1,9 +1,10 @@
 //! From the configuration to what the controller looks at and drives: the one place that knows the concrete drivers.
 
 pub(crate) mod alert;
+pub(crate) mod reload;
 
 use crate::command::connect::Place;
-use crate::command::serve::Setup;
+use crate::command::serve::{ConfigFiles, Setup};
 use crate::config::section::host::{Host, Ipmi, Ssh};
 use crate::config::section::nut::TlsFault;
 use crate::config::section::redfish::Redfish;
@@ -65,6 +66,12 @@ pub(crate) fn setup(path: &Path) -> Result<Setup, Failure> {
         alerts: alert::routes(&config)?,
         listen: config.listen(),
         data_dir: config.data_dir(),
+        files: Some(ConfigFiles {
+            path: path.to_owned(),
+            prints: reload::prints(&config),
+            alerts_print: reload::alerts_print(&config),
+            digest: reload::digest(&config),
+        }),
     })
 }
 

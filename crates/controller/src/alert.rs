@@ -6,12 +6,14 @@
 mod command;
 mod courier;
 mod email;
+mod exchange;
 mod webhook;
 mod words;
 
 pub use command::{Command, CommandConfig};
 pub use courier::{Couriers, Delivery};
 pub use email::{Email, EmailConfig, EmailTls};
+pub use exchange::Exchange;
 pub use webhook::{Webhook, WebhookConfig};
 
 use async_trait::async_trait;

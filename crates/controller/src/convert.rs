@@ -2,7 +2,7 @@
 
 use crate::narrate::{Names, cause_text, moment, op_text, seconds_until};
 use crate::plan_order::in_order;
-use crate::server::Present;
+use crate::server::{Configuration, Present};
 use ridethrough_api as api;
 use ridethrough_decide::{
     ActionPhase, ActionView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, RunView, SourceKind, UpsView, VmView,
@@ -27,8 +27,36 @@ pub(crate) fn status(now: &Present) -> api::Status {
         vms: view.vms.iter().map(vm).collect(),
         run: view.run.as_ref().map(run),
         hold: view.hold.as_ref().map(hold),
-        findings: view.findings.iter().map(finding).collect(),
+        configuration: configuration(&now.facts.configuration),
+        findings: refused(&now.facts.configuration).iter().chain(&view.findings).map(finding).collect(),
     }
+}
+
+fn configuration(configuration: &Configuration) -> Option<api::Configuration> {
+    let refused = configuration.refused.as_ref().map(|(at, unfit)| api::RefusedConfiguration {
+        at: moment(*at),
+        code: unfit.code.clone(),
+        message: unfit.message.clone(),
+        findings: unfit.findings.iter().map(finding).collect(),
+    });
+    let (since, digest) = (moment(configuration.since), configuration.digest.clone());
+    (!digest.is_empty()).then_some(api::Configuration { since, digest, refused })
+}
+
+fn clock_time(at: jiff::Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC")
+}
+
+/// That the file says something else than what is in force.
+fn refused(configuration: &Configuration) -> Option<Finding> {
+    let (at, unfit) = configuration.refused.as_ref()?;
+    let message = format!(
+        "Running with the configuration of {}; the newer file was refused at {}: {}",
+        clock_time(configuration.since),
+        clock_time(*at),
+        unfit.reasons(),
+    );
+    Some(Finding::warning(&unfit.code, "configuration", message, "Mend it, then `ridethrough reload`."))
 }
 
 fn secs(time: Option<Millis>) -> Option<u64> {

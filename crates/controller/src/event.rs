@@ -2,6 +2,7 @@
 
 use crate::performer::Replied;
 use crate::poller::Watched;
+use crate::reload::Tried;
 use crate::server::Ask;
 use ridethrough_decide::Input;
 
@@ -22,6 +23,10 @@ pub(crate) enum Event {
     Seen(Input),
     /// A person or program asks over the API.
     Asked(Ask),
+    /// A configuration was read and tried out, or cannot be used.
+    Reloaded(Tried),
+    /// Somebody who waits for no answer wants the configuration read anew.
+    ReloadWished,
     /// A poller died of a panic in its driver and was started again.
     Revived(Watched, String),
 }

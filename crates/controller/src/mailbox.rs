@@ -44,6 +44,14 @@ impl<K: Ord + Clone, V> Mailbox<K, V> {
         }
     }
 
+    /// Forgets an unread word.
+    pub(crate) fn forget(&self, sender: &K) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.latest.remove(sender).is_some() {
+            state.turn.retain(|other| other != sender);
+        }
+    }
+
     fn try_take(&self) -> Option<V> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = state.turn.pop_front()?;

@@ -9,9 +9,11 @@ use crate::narrate::Narrator;
 use crate::pace::Pace;
 use crate::performer::{Call, Performers, Ticket};
 use crate::poller::{Pollers, Sightings};
+use crate::reload::{Fresh, Ready, Reloader, Tried, Unfit};
 use crate::server::{Ask, Facts, Present};
 use crate::timers::Timers;
 use crate::voice::{Line, Pulse, Voice};
+use ridethrough_api::code;
 use ridethrough_decide::{Command, CommandReply, Effect, Input, Site};
 use ridethrough_model::{Entry, Finding, Notice, Now, Record, Severity};
 use ridethrough_store::Journal;
@@ -44,6 +46,7 @@ pub(crate) struct Loop {
     pub(crate) facts: Facts,
     pub(crate) pace: Arc<Pace>,
     pub(crate) pulse: Arc<dyn Pulse>,
+    pub(crate) reloader: Reloader,
 }
 
 impl Loop {
@@ -53,6 +56,7 @@ impl Loop {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.perform(first);
+        self.note_start();
         loop {
             match self.next(&mut stop, &mut tick).await {
                 Event::Stop => break,
@@ -67,6 +71,8 @@ impl Loop {
                 }
                 Event::Answered(input) | Event::Seen(input) => self.step(input),
                 Event::Asked(ask) => self.answer(ask),
+                Event::Reloaded(tried) => self.reloaded(tried),
+                Event::ReloadWished => self.reloader.begin("SIGHUP".to_owned(), None),
                 Event::Revived(who, reason) => {
                     tracing::error!(%who, reason, "a driver panicked while it looked; it is tried again");
                 }
@@ -77,7 +83,8 @@ impl Loop {
 
     /// The order matters only when several are ready. The end first. Then the tick: it comes once a second, so it starves nobody,
     /// and nothing may starve it, as deadlines hang on it. Then the journal, as it sets free what waits. Then replies before
-    /// sightings, so that a decision knows what has become of its own doing. People last: they can wait, outages cannot.
+    /// sightings, so that a decision knows what has become of its own doing. People last, and with them another configuration:
+    /// they can wait, outages cannot.
     async fn next(&mut self, stop: &mut Pin<Box<dyn Future<Output = ()> + Send>>, tick: &mut Interval) -> Event {
         tokio::select! { biased;
             () = stop => Event::Stop,
@@ -87,6 +94,7 @@ impl Loop {
             answered = self.timers.next() => Event::Answered(answered),
             seen = self.sightings.take() => Event::Seen(seen),
             (who, reason) = self.pollers.revive_next() => Event::Revived(who, reason),
+            tried = self.reloader.next() => tried.map_or(Event::ReloadWished, Event::Reloaded),
             Some(ask) = self.asks.recv() => Event::Asked(ask),
         }
     }
@@ -208,6 +216,7 @@ impl Loop {
             Ask::PlanIf(upses, tx) => {
                 let _gone = tx.send(Box::new((self.present(&now), self.site.plan_if(&now, &upses))));
             }
+            Ask::Reload(by, tx) => self.reloader.begin(by, Some(tx)),
             Ask::Command(command, tx) => {
                 let _gone = tx.send(self.command(command, &now));
             }
@@ -227,6 +236,73 @@ impl Loop {
                 Finding::error("RT0255", "controller", "the command got no answer.", "Report this as a mistake in Ridethrough.");
             CommandReply::Refused(vec![finding])
         })
+    }
+
+    /// Writes down the configuration of this start, if it is another one than that of the last.
+    fn note_start(&mut self) {
+        let digest = self.reloader.digest().to_owned();
+        if digest.is_empty() {
+            return;
+        }
+        let effects = self.site.note_start(&digest, &self.clock.now());
+        self.perform(effects);
+    }
+
+    fn reloaded(&mut self, tried: Tried) {
+        let Tried { outcome, waiting } = tried;
+        let done = match outcome {
+            Ok(ready) => self.put_in_force(*ready),
+            Err(unfit) => Err(unfit),
+        };
+        if let Err(unfit) = &done {
+            self.refuse(unfit);
+        }
+        if let Some(waiting) = waiting {
+            // Whoever asked may have gone away; that is no matter.
+            let _gone = waiting.send(done);
+        }
+    }
+
+    /// As a whole or not at all: first the site, then what looks and does, then what hangs on it.
+    fn put_in_force(&mut self, ready: Ready) -> Result<Vec<Finding>, Unfit> {
+        let Ready { fresh, proposal } = ready;
+        let (changed, now) = (proposal.changed.clone(), self.clock.now());
+        let effects = self.site.step(&now, Input::Command(Command::Configure(Box::new(proposal))));
+        let is_done = effects.iter().any(|effect| matches!(effect, Effect::Answer(CommandReply::Done(_))));
+        if is_done {
+            let Fresh { pace, endpoints, prints, digest, place, .. } = fresh;
+            if digest != self.facts.configuration.digest {
+                self.facts.configuration.since = now.wall;
+            }
+            let pace = if pace == *self.pace { self.pace.clone() } else { Arc::new(pace) };
+            let endpoints = self.reloader.put(endpoints, prints, digest.clone());
+            self.pollers.exchange(&endpoints, &changed, &pace);
+            self.timers.exchange(&endpoints, pace.host_call_deadline);
+            self.performers.exchange(endpoints, pace.clone());
+            self.pace = pace;
+            self.facts.configuration.digest = digest;
+            self.facts.configuration.refused = None;
+            place();
+        }
+        match self.perform(effects) {
+            Some(CommandReply::Done(findings)) => Ok(findings),
+            Some(CommandReply::Refused(findings)) => Err(Unfit {
+                code: code::UNSUITED.to_owned(),
+                message: "The new configuration does not suit what is going on; the one before goes on.".to_owned(),
+                remedy: "Do what the findings say, then ask again.".to_owned(),
+                findings,
+            }),
+            None => unreachable!("the site answers every command in its own step"),
+        }
+    }
+
+    /// Says it to everybody: whoever changed the file may not be the one who looks.
+    fn refuse(&mut self, unfit: &Unfit) {
+        let now = self.clock.now();
+        self.facts.configuration.refused = Some((now.wall, unfit.clone()));
+        let text = format!("The configuration was not reloaded, the one before goes on. {}", unfit.reasons());
+        let effects = self.site.step(&now, Input::Command(Command::NoteUnfit { code: unfit.code.clone(), text }));
+        self.perform(effects);
     }
 
     /// Ends cleanly: nothing more is begun, what was said is written.

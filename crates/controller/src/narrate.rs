@@ -127,6 +127,7 @@ impl Narrator {
         match &record.entry {
             Entry::Armed { domain, by } => (Info, format!("domain {domain} armed by {by}: it acts from now on")),
             Entry::Disarmed { domain, by } => (Warning, format!("domain {domain} disarmed by {by}: it only observes")),
+            Entry::Configured { digest, parts, by } => (Info, configured(digest, parts, by)),
             Entry::MaintenanceBegun { ups, duration, by } => {
                 (Warning, format!("maintenance of UPS {ups} for {duration}, by {by}: nothing is done when it goes on battery"))
             }
@@ -370,6 +371,12 @@ fn power_subject(power: &PowerEvent, event: &mut Event) {
 #[must_use]
 pub fn seconds_until(moment: Mono, now: Mono) -> u64 {
     moment.since(now).as_secs()
+}
+
+fn configured(digest: &str, parts: &[String], by: &str) -> String {
+    let short = digest.get(..12).unwrap_or(digest);
+    let parts = if parts.is_empty() { String::new() } else { format!("; new, gone or changed: {}", parts.join(", ")) };
+    format!("configuration {short} is in force, by {by}{parts}")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! panic in the driver.
 
 use crate::clock::Clock;
+use crate::connect_check::Endpoints;
 use crate::pace::Pace;
 use crate::poller::panic_text;
 use ridethrough_decide::StepReply;
@@ -122,6 +123,13 @@ impl Performers {
             workers: JoinSet::new(),
             under_way: HashMap::new(),
         }
+    }
+
+    /// From now on these are asked. What is under way keeps the driver it was given.
+    pub(crate) fn exchange(&mut self, endpoints: Endpoints, pace: Arc<Pace>) {
+        self.platforms = endpoints.platforms;
+        self.hosts = endpoints.hosts;
+        self.pace = pace;
     }
 
     /// Takes a request; [`Self::dispatch`] sends it. The same one again, while the first has no reply, is the same request.

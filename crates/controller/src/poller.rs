@@ -4,17 +4,18 @@
 //! hears of it and starts it again.
 
 use crate::clock::Clock;
+use crate::connect_check::Endpoints;
 use crate::mailbox::Mailbox;
 use crate::pace::Pace;
-use ridethrough_decide::Input;
+use ridethrough_decide::{Input, Part};
 use ridethrough_driver::{Cx, Device, HostPower, Platform};
 use ridethrough_model::{HostId, HostPowerState, PlatformId, Silence, SilenceKind, UpsId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
 /// Who looks at what.
@@ -55,12 +56,21 @@ enum Target {
     Host(Arc<dyn HostPower>),
 }
 
+fn part_of(watched: &Watched) -> Part {
+    match watched {
+        Watched::Ups(id) | Watched::Followers(id) => Part::Ups(id.clone()),
+        Watched::Platform(id) => Part::Platform(id.clone()),
+        Watched::Host(id, _) => Part::Host(id.clone()),
+    }
+}
+
 /// All pollers.
 #[derive(Debug)]
 pub(crate) struct Pollers {
     targets: BTreeMap<Watched, (Target, Arc<Notify>)>,
     workers: JoinSet<()>,
     names: HashMap<Id, Watched>,
+    handles: BTreeMap<Watched, AbortHandle>,
     at_risk: watch::Sender<bool>,
     look: Look,
 }
@@ -82,25 +92,13 @@ impl Pollers {
         platforms: &BTreeMap<PlatformId, Arc<dyn Platform>>,
         hosts: &BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
     ) -> (Self, Arc<Sightings>) {
-        let mut targets = BTreeMap::new();
-        let mut add = |watched, target| targets.insert(watched, (target, Arc::new(Notify::new())));
-        for (id, device) in devices {
-            add(Watched::Ups(id.clone()), Target::Ups(device.clone()));
-            add(Watched::Followers(id.clone()), Target::Ups(device.clone()));
-        }
-        for (id, platform) in platforms {
-            add(Watched::Platform(id.clone()), Target::Platform(platform.clone()));
-        }
-        for (id, means) in hosts {
-            for (place, one) in means.iter().enumerate() {
-                add(Watched::Host(id.clone(), place), Target::Host(one.clone()));
-            }
-        }
+        let targets = targets(devices, platforms, hosts);
         let sightings = Arc::new(Mailbox::new());
         let mut pollers = Self {
             targets,
             workers: JoinSet::new(),
             names: HashMap::new(),
+            handles: BTreeMap::new(),
             at_risk: watch::Sender::new(false),
             look: Look { clock, pace, sightings: sightings.clone() },
         };
@@ -111,6 +109,30 @@ impl Pollers {
             pollers.spawn(watched, Duration::from_millis(500) * place / count);
         }
         (pollers, sightings)
+    }
+
+    /// Looks at these from now on. Who looks at what is reached as before, at the same pace, is not disturbed.
+    pub(crate) fn exchange(&mut self, endpoints: &Endpoints, changed: &BTreeSet<Part>, pace: &Arc<Pace>) {
+        let is_other_pace = *pace != self.look.pace;
+        self.look.pace = pace.clone();
+        let mut wanted = targets(&endpoints.devices, &endpoints.platforms, &endpoints.hosts);
+        let stale = |watched: &Watched| is_other_pace || changed.contains(&part_of(watched));
+        let ended: Vec<Watched> =
+            self.targets.keys().filter(|watched| stale(watched) || !wanted.contains_key(*watched)).cloned().collect();
+        for watched in ended {
+            self.targets.remove(&watched);
+            if let Some(handle) = self.handles.remove(&watched) {
+                handle.abort();
+                self.names.remove(&handle.id());
+            }
+            self.look.sightings.forget(&watched);
+        }
+        wanted.retain(|watched, _| !self.targets.contains_key(watched));
+        let begun: Vec<Watched> = wanted.keys().cloned().collect();
+        self.targets.append(&mut wanted);
+        for watched in begun {
+            self.spawn(watched, Duration::ZERO);
+        }
     }
 
     /// Looks faster, or at leisure again. A change to faster takes effect at once.
@@ -176,8 +198,32 @@ impl Pollers {
             tokio::time::sleep(first).await;
             poll(look, name, target, poke, at_risk).await;
         });
-        self.names.insert(handle.id(), watched);
+        self.names.insert(handle.id(), watched.clone());
+        self.handles.insert(watched, handle);
     }
+}
+
+/// Everything there is to look at, in the order of the names.
+fn targets(
+    devices: &BTreeMap<UpsId, Arc<dyn Device>>,
+    platforms: &BTreeMap<PlatformId, Arc<dyn Platform>>,
+    hosts: &BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+) -> BTreeMap<Watched, (Target, Arc<Notify>)> {
+    let mut targets = BTreeMap::new();
+    let mut add = |watched, target| targets.insert(watched, (target, Arc::new(Notify::new())));
+    for (id, device) in devices {
+        add(Watched::Ups(id.clone()), Target::Ups(device.clone()));
+        add(Watched::Followers(id.clone()), Target::Ups(device.clone()));
+    }
+    for (id, platform) in platforms {
+        add(Watched::Platform(id.clone()), Target::Platform(platform.clone()));
+    }
+    for (id, means) in hosts {
+        for (place, one) in means.iter().enumerate() {
+            add(Watched::Host(id.clone(), place), Target::Host(one.clone()));
+        }
+    }
+    targets
 }
 
 /// What a panic said.

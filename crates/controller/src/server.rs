@@ -5,10 +5,13 @@ mod health;
 mod history;
 mod hold;
 mod listen;
+mod reload;
 mod routes;
 mod table;
 
+use crate::reload::Unfit;
 use crate::token::Token;
+use jiff::Timestamp;
 use ridethrough_decide::{Command, CommandReply, SiteView};
 use ridethrough_model::{Finding, Mono, Plan, PlanReport, UpsId};
 use ridethrough_store::Reader;
@@ -31,11 +34,22 @@ pub struct ServerParts {
     pub token: Token,
 }
 
-/// What does not change while we run.
+/// What the loop knows besides the site.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) version: String,
     pub(crate) started: Mono,
+    pub(crate) configuration: Configuration,
+}
+
+/// Which configuration is in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub(crate) since: Timestamp,
+    /// Empty where nobody told it.
+    pub(crate) digest: String,
+    /// A later one that was refused, and when.
+    pub(crate) refused: Option<(Timestamp, Unfit)>,
 }
 
 /// The site at one moment.
@@ -57,6 +71,8 @@ pub(crate) enum Ask {
     View(oneshot::Sender<Box<Present>>),
     /// What would happen if these UPSes went on battery.
     PlanIf(BTreeSet<UpsId>, oneshot::Sender<Box<(Present, Imagined)>>),
+    /// Read the configuration anew, for that person.
+    Reload(String, oneshot::Sender<Result<Vec<Finding>, Unfit>>),
     /// A person's command.
     Command(Command, oneshot::Sender<CommandReply>),
 }

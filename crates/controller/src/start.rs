@@ -8,7 +8,8 @@ use crate::narrate::Narrator;
 use crate::pace::Pace;
 use crate::performer::Performers;
 use crate::poller::Pollers;
-use crate::server::{ASKS_MAX, Facts, ServerParts, serve};
+use crate::reload::{Reloader, Reloading};
+use crate::server::{ASKS_MAX, Configuration, Facts, ServerParts, serve};
 use crate::timers::Timers;
 use crate::voice::{Line, Pulse, Voice};
 use ridethrough_decide::{Effect, RunError, Site, SiteConfig};
@@ -50,6 +51,8 @@ pub struct Parts {
     pub pulse: Arc<dyn Pulse>,
     /// The program's version.
     pub version: String,
+    /// How another configuration comes in; none in most tests.
+    pub reload: Option<Reloading>,
 }
 
 /// Why it does not start.
@@ -68,7 +71,7 @@ pub enum StartError {
 /// # Errors
 /// Only before it has started: a journal that cannot be opened, read or understood.
 pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-    let Parts { endpoints, storage, config, pace, clock, server, voice, pulse, version } = parts;
+    let Parts { endpoints, storage, config, pace, clock, server, voice, pulse, version, reload } = parts;
     let marks = Arc::new(Marks::default());
     let journal = match &storage {
         Storage::File(path) => Journal::open(path, marks.reporter()).map_err(StartError::Journal)?,
@@ -79,6 +82,8 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
     let mut narrator = Narrator::default();
     let (site, first) = recover(config, journal.epoch(), &now, &reader, &*voice, &mut narrator)?;
     let pace = Arc::new(pace);
+    let reloader = Reloader::new(reload, endpoints.clone(), clock.clone());
+    let configuration = Configuration { since: now.wall, digest: reloader.digest().to_owned(), refused: None };
     let Endpoints { devices, platforms, hosts, last_resorts } = endpoints;
     let (pollers, sightings) = Pollers::start(clock.clone(), pace.clone(), &devices, &platforms, &hosts);
     let timers = Timers::new(clock.clone(), pace.host_call_deadline, last_resorts);
@@ -100,7 +105,8 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
         asks,
         voice,
         narrator,
-        facts: Facts { version, started: now.mono },
+        facts: Facts { version, started: now.mono, configuration },
+        reloader,
         pace,
         pulse,
     };

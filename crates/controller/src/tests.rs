@@ -98,6 +98,7 @@ pub(crate) fn parts(world: &World, memory: &Memory, server: Option<ServerParts>,
         voice: Arc::new(heard.clone()),
         pulse: Arc::new(crate::voice::Silent),
         version: "test".to_owned(),
+        reload: None,
     };
     (parts, heard)
 }

@@ -4,6 +4,7 @@
 //! the driver. The site asks again only when it has its answer, or has given it up; a newer request then waits for the older one.
 
 use crate::clock::Clock;
+use crate::connect_check::Endpoints;
 use crate::poller::panic_text;
 use ridethrough_decide::{Input, TimerCall};
 use ridethrough_driver::{Cx, LastResort, TimerOrder};
@@ -31,6 +32,12 @@ impl Timers {
     /// Each call may take `limit`.
     pub(crate) fn new(clock: Clock, limit: Duration, drivers: BTreeMap<HostId, Arc<dyn LastResort>>) -> Self {
         Self { clock, limit, drivers, workers: JoinSet::new(), under_way: HashMap::new(), waiting: BTreeMap::new() }
+    }
+
+    /// From now on these are asked. A host that is no longer configured keeps its driver: a timer set on it is still to be cancelled.
+    pub(crate) fn exchange(&mut self, endpoints: &Endpoints, limit: Duration) {
+        self.drivers.extend(endpoints.last_resorts.iter().map(|(host, driver)| (host.clone(), driver.clone())));
+        self.limit = limit;
     }
 
     /// Sends a request.

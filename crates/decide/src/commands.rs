@@ -17,6 +17,8 @@ impl Site {
             Command::ReleaseHold { by } => self.release_hold(&by, now),
             Command::Abort { by } => self.abort_run(by, now),
             Command::Return { by } => self.resume_run(&by, now),
+            Command::Configure(proposal) => self.configure(*proposal, now),
+            Command::NoteUnfit { code, text } => self.note_unfit(&code, text, now),
         };
         self.out.push(Effect::Answer(reply));
     }
@@ -48,7 +50,7 @@ impl Site {
         CommandReply::Done(findings)
     }
 
-    fn arm_findings(&self, domain: &DomainId, now: &Now) -> Vec<Finding> {
+    pub(crate) fn arm_findings(&self, domain: &DomainId, now: &Now) -> Vec<Finding> {
         let mut findings = Vec::new();
         if self.log.is_stalled(now.mono, self.config.policy.journal_stall) {
             findings.push(Finding::error(

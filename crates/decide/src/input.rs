@@ -1,5 +1,6 @@
 //! What goes into the state machine and what comes out. Both closed.
 
+use crate::reconfigure::Proposal;
 use ridethrough_model::{
     ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, Millis, Notice,
     Observed, Op, PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
@@ -147,6 +148,15 @@ pub enum Command {
     Return {
         /// Who asks.
         by: String,
+    },
+    /// Put another configuration in force.
+    Configure(Box<Proposal>),
+    /// Say that another configuration was not put in force: it cannot be read or makes no sense.
+    NoteUnfit {
+        /// `RTnnnn`.
+        code: String,
+        /// Why, in a sentence.
+        text: String,
     },
 }
 

@@ -188,6 +188,7 @@ impl Site {
             Entry::TimerIntended { .. } | Entry::TimerSet { .. } | Entry::TimerFired { .. } | Entry::TimerEnded { .. } => {
                 self.recall_timer(record, now);
             }
+            Entry::Configured { digest, .. } => self.digest.clone_from(digest),
             _ => {}
         }
     }

@@ -237,6 +237,7 @@ impl RunState {
             | Entry::MaintenanceEnded { .. }
             | Entry::HoldBegun { .. }
             | Entry::HoldEnded { .. }
+            | Entry::Configured { .. }
             | Entry::TimerIntended { .. }
             | Entry::TimerSet { .. }
             | Entry::TimerFired { .. }

@@ -25,7 +25,7 @@ use ridethrough_model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the user configured.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteConfig {
     /// What hangs on what.
     pub topology: Topology,
@@ -65,8 +65,8 @@ pub struct Site {
     pub(crate) sources: BTreeMap<UpsId, SourceState>,
     pub(crate) inventories: BTreeMap<PlatformId, Inventory>,
     pub(crate) inventory_failures: BTreeMap<PlatformId, Failure>,
-    losses: BTreeMap<PlatformId, Losses>,
-    inventory_findings: BTreeMap<PlatformId, Vec<Finding>>,
+    pub(crate) losses: BTreeMap<PlatformId, Losses>,
+    pub(crate) inventory_findings: BTreeMap<PlatformId, Vec<Finding>>,
     pub(crate) patches: BTreeMap<VmId, Vec<(Mono, Patch)>>,
     pub(crate) evidence: BTreeMap<HostId, HostEvidence>,
     pub(crate) domains: BTreeMap<DomainId, DomainState>,
@@ -74,6 +74,8 @@ pub struct Site {
     pub(crate) maintenance: BTreeMap<UpsId, Mono>,
     pub(crate) hold: Option<Hold>,
     pub(crate) timers: BTreeMap<HostId, Timer>,
+    /// SHA-256 of the configuration in force; empty where nobody told it.
+    pub(crate) digest: String,
     pub(crate) run: Option<RunState>,
     pub(crate) live: BTreeMap<ActionId, Live>,
     pub(crate) ids: Ids,
@@ -82,7 +84,7 @@ pub struct Site {
     /// UPSes that must be heard, or be silent for long enough, before a run found in the journal goes on.
     pub(crate) awaiting: BTreeSet<UpsId>,
     /// Platforms not read yet since the start, and until when they are waited for: what runs where is not guessed.
-    unread: BTreeSet<PlatformId>,
+    pub(crate) unread: BTreeSet<PlatformId>,
     unread_until: Mono,
     pub(crate) standing: BTreeMap<DomainId, StandingPlan>,
     pub(crate) is_standing_due: bool,
@@ -117,6 +119,7 @@ impl Site {
             maintenance: BTreeMap::new(),
             hold: None,
             timers: BTreeMap::new(),
+            digest: String::new(),
             run: None,
             live: BTreeMap::new(),
             ids: Ids::default(),
@@ -220,7 +223,7 @@ impl Site {
         }
     }
 
-    fn hear(&mut self, reading: Reading, now: &Now) {
+    pub(crate) fn hear(&mut self, reading: Reading, now: &Now) {
         let id = reading.ups.clone();
         let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
         let timing = timing_of(&self.config.topology, &id);
@@ -300,7 +303,7 @@ impl Site {
         }
     }
 
-    fn take_inventory(&mut self, inventory: Inventory, now: &Now) {
+    pub(crate) fn take_inventory(&mut self, inventory: Inventory, now: &Now) {
         let platform = inventory.platform.clone();
         self.stop_unread(&platform);
         let on_battery = self.is_on_battery();

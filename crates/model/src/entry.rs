@@ -113,6 +113,15 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// Another configuration came into force (run 0).
+    Configured {
+        /// SHA-256 of its files, in small hex digits.
+        digest: String,
+        /// UPSes, platforms and hosts that are new, gone or reached in another way, in words.
+        parts: Vec<String>,
+        /// By whom; "start" for the one that the controller started with.
+        by: String,
+    },
     /// Power changed.
     PowerChanged {
         /// How.
@@ -250,6 +259,7 @@ impl Entry {
             Self::HoldEnded { .. } => "hold-ended",
             Self::RunAborted { .. } => "run-aborted",
             Self::AbortEnded { .. } => "abort-ended",
+            Self::Configured { .. } => "configured",
             Self::PowerChanged { .. } => "power-changed",
             Self::IncidentOpened { .. } => "incident-opened",
             Self::HomeAdded { .. } => "home-added",

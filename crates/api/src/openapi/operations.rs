@@ -137,6 +137,11 @@ fn commands() -> Vec<Operation> {
             description: "What is in flight settles. On battery it ends when mains is stable; on stable mains only `return` ends it.",
             ..post::<ByRequest>("/abort", "abort", "Start nothing more in the open run")
         },
+        Operation {
+            description: "Read and checked as `ridethrough check` does, tried out, and put in force as a whole or not at all. Where it \
+                          is refused, the one before goes on, and code and findings say why, with file, line and column.",
+            ..post::<ByRequest>("/reload", "reload", "Read the configuration anew")
+        },
         post::<ByRequest>("/return", "return", "Let an aborted run go on: on mains, bring back what is missing"),
     ]
 }

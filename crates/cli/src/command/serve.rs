@@ -1,23 +1,24 @@
 //! `ridethrough serve`: runs the controller in the foreground and says what happens.
 
+mod systemd;
+
 use crate::failure::{Failure, exit};
 use crate::output::{Style, Tone, printable};
 use crate::printer::Printer;
+use crate::wiring::reload::{Alerts, Files, open_outbox};
 use ridethrough_api::{TOKEN_FILE, code};
-use ridethrough_controller::alert::{Couriers, Route};
+use ridethrough_controller::alert::{Exchange, Route};
 use ridethrough_controller::{
-    Clock, Endpoints, Line, Pace, Parts, Pulse, ServerParts, StartError, Storage, Token, Voice, listen, run,
+    Clock, Endpoints, Line, Pace, Parts, Prints, Reloading, ServerParts, StartError, Storage, Token, Voice, listen, run,
 };
 use ridethrough_decide::SiteConfig;
 use ridethrough_model::Severity;
-use ridethrough_store::Outbox;
-use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 
 /// The name of the journal in the data directory.
 pub(crate) const JOURNAL_FILE: &str = "journal.db";
@@ -41,6 +42,17 @@ pub(crate) struct Setup {
     pub(crate) alerts: Vec<Route>,
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
+    /// What it was read from; none where it cannot be read again.
+    pub(crate) files: Option<ConfigFiles>,
+}
+
+/// The files of a configuration as they were at the start.
+#[derive(Debug)]
+pub(crate) struct ConfigFiles {
+    pub(crate) path: PathBuf,
+    pub(crate) prints: Prints,
+    pub(crate) alerts_print: String,
+    pub(crate) digest: String,
 }
 
 /// Sets up logging to stderr, through a thread, so that a log nobody reads holds nothing up.
@@ -57,16 +69,37 @@ fn no_thread(error: &std::io::Error) -> Failure {
     Failure::new("", "the system gives no thread", "Raise its limits for this user.").because(error)
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; a second one ends the process where it stands.
 pub(crate) async fn until_signal(setup: Setup) -> Result<(), Failure> {
     let out = Printer::start("stdout", std::io::stdout()).map_err(|error| no_thread(&error))?;
-    let stop = stop_signal().map_err(|error| Failure::new("", "signals cannot be received", "").because(&error))?;
-    serve(setup, out, Style::of_stdout(), stop).await
+    let mut ends = Ends::new().map_err(|error| Failure::new("", "signals cannot be received", "").because(&error))?;
+    let (stop, stopped) = oneshot::channel();
+    let signals = async {
+        ends.next().await;
+        // Gone: it has ended by itself meanwhile.
+        let _gone = stop.send(());
+        ends.next().await
+    };
+    let stopped = async {
+        if stopped.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    // A clean end first, where both are ready.
+    tokio::select! { biased;
+        result = serve(setup, out, Style::of_stdout(), stopped) => result,
+        code = signals => at_once(code),
+    }
+}
+
+/// Ends without waiting for the journal, alerts or readers of our output. What was durable before is there at the next start.
+fn at_once(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// Runs until `stop`.
 async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Failure> {
-    let Setup { endpoints, config, pace, alerts, data_dir, listen: address } = setup;
+    let Setup { endpoints, config, pace, alerts, data_dir, listen: address, files } = setup;
     make_data_dir(&data_dir)?;
     let token_path = data_dir.join(TOKEN_FILE);
     let token = Token::read_or_make(&token_path).map_err(|error| {
@@ -86,7 +119,16 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
     })?;
     let voice = Stdout { printer: out.clone(), style };
     greet(&voice, &config, &data_dir, &bound);
-    let (couriers, teller) = couriers(alerts, &data_dir, &voice, &clock)?;
+    let exchange = Arc::new(Exchange::new(Arc::new(voice.clone()), clock.clone()));
+    let outbox_path = data_dir.join(OUTBOX_FILE);
+    let outbox = if alerts.is_empty() { None } else { Some(open_outbox(&outbox_path)?) };
+    exchange.put(alerts, outbox.clone());
+    let (wish, wishes) = mpsc::channel(1);
+    let reload = files.map(|files| {
+        let alerts = Arc::new(Alerts::new(exchange.clone(), outbox_path, files.alerts_print, outbox));
+        let source = Arc::new(Files { path: files.path, data_dir: data_dir.clone(), listen: address, alerts });
+        Reloading { source, prints: files.prints, digest: files.digest, wishes }
+    });
     let parts = Parts {
         endpoints,
         storage: Storage::File(data_dir.join(JOURNAL_FILE)),
@@ -94,18 +136,23 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
         pace,
         clock,
         server: Some(ServerParts { listener, token }),
-        voice: teller,
-        pulse: Arc::new(Systemd::default()),
+        voice: exchange.clone(),
+        pulse: Arc::new(systemd::Systemd::default()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        reload,
     };
+    let ending = voice.clone();
     let stop = async move {
         stop.await;
-        tell_systemd(NotifyState::Stopping);
+        ending.plain("Ending; what is under way stays open in the journal. A second signal ends at once.");
+        systemd::tell("STOPPING=1");
     };
-    let result = run(parts, stop).await;
-    if let Some(couriers) = couriers {
-        couriers.end(ALERTS_WAIT_MAX).await;
-    }
+    // The controller first: a wish to reload is never so urgent as what it does.
+    let result = tokio::select! { biased;
+        result = run(parts, stop) => result,
+        () = hangups(wish) => unreachable!("it waits for signals for ever"),
+    };
+    exchange.end(ALERTS_WAIT_MAX).await;
     if result.is_ok() {
         voice.plain("Ended.");
     }
@@ -113,24 +160,18 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
     result.map_err(|error| start_failure(&error))
 }
 
-/// The couriers of alerts and the voice that feeds them; without alerts only the voice.
-fn couriers(
-    alerts: Vec<Route>,
-    data_dir: &Path,
-    voice: &Stdout,
-    clock: &Clock,
-) -> Result<(Option<Couriers>, Arc<dyn Voice>), Failure> {
-    let voice: Arc<dyn Voice> = Arc::new(voice.clone());
-    if alerts.is_empty() {
-        return Ok((None, voice));
+/// Hands on each SIGHUP as a wish to reload; several in a row are one.
+async fn hangups(wish: mpsc::Sender<()>) {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                // Full: a wish waits already.
+                let _waits = wish.try_send(());
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP cannot be received; use `ridethrough reload`"),
     }
-    let outbox = Outbox::open(&data_dir.join(OUTBOX_FILE)).map_err(|error| {
-        let remedy =
-            "Check the data directory's owner and free space; a damaged outbox may be moved away: only alerts are in it.";
-        Failure::new("RT0170", error.to_string(), remedy).because(&error)
-    })?;
-    let (couriers, teller) = Couriers::start(outbox, alerts, voice, clock.clone());
-    Ok((Some(couriers), teller))
+    std::future::pending().await
 }
 
 fn make_data_dir(path: &Path) -> Result<(), Failure> {
@@ -154,17 +195,25 @@ fn start_failure(error: &StartError) -> Failure {
     }
 }
 
-/// Ready when we are asked to end.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// The signals that end us.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The exit code of a process that the next one of them ended.
+    async fn next(&mut self) -> i32 {
         // Either ends us; which one is looked at first does not matter.
         tokio::select! { biased;
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => 143,
+            _ = self.interrupt.recv() => 130,
         }
-    })
+    }
 }
 
 fn greet(voice: &Stdout, config: &SiteConfig, data_dir: &Path, bound: &str) {
@@ -178,28 +227,6 @@ fn greet(voice: &Stdout, config: &SiteConfig, data_dir: &Path, bound: &str) {
     ));
     voice.plain(&format!("Journal and token in {}; API on http://{bound}.", data_dir.display()));
     voice.plain("A domain only observes until `ridethrough arm DOMAIN`. What it would do is said here.");
-}
-
-/// Tells systemd, where it started us and asked: ready with the first tick, alive with each one.
-#[derive(Debug, Default)]
-struct Systemd {
-    is_ready: AtomicBool,
-}
-
-impl Pulse for Systemd {
-    fn beat(&self) {
-        if !self.is_ready.swap(true, Ordering::Relaxed) {
-            tell_systemd(NotifyState::Ready);
-        }
-        tell_systemd(NotifyState::Watchdog);
-    }
-}
-
-/// Nobody there, or nobody who listens, is no fault of ours.
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd was not told");
-    }
 }
 
 /// Lines on stdout: time, what, why.
@@ -238,7 +265,6 @@ mod tests {
     use expect_test::expect;
     use ridethrough_api::Client;
     use std::io::{BufRead, BufReader};
-    use tokio::sync::oneshot;
 
     fn setup(data_dir: &Path, listen: &str) -> Setup {
         Setup {
@@ -248,6 +274,7 @@ mod tests {
             alerts: Vec::new(),
             data_dir: data_dir.to_owned(),
             listen: listen.parse().expect("an address"),
+            files: None,
         }
     }
 

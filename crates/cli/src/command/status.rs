@@ -270,6 +270,7 @@ mod tests {
             vms: vec![vm()],
             run: None,
             hold: None,
+            configuration: None,
             findings: Vec::new(),
         };
         expect![[r#"

@@ -184,6 +184,7 @@ mod tests {
             vms: Vec::new(),
             run: None,
             hold: None,
+            configuration: None,
             findings: Vec::new(),
         }
     }

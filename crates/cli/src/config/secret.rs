@@ -17,7 +17,7 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Where systemd puts a service's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// Where a secret is. It is read when it is needed; a change is seen at the next start.
+/// Where a secret is. It is read when it is needed; a change is seen at the next start or reload.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 pub(crate) enum SecretSource {

@@ -44,6 +44,8 @@ pub struct Couriers {
     deliveries: Deliveries,
     ending: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Writes to the outbox; ends by itself when the voice is gone.
+    keeper: JoinSet<()>,
 }
 
 /// Says each line where it was said before, and to whoever is to be alerted.
@@ -98,8 +100,13 @@ struct Post {
 impl Couriers {
     /// Starts them, and gives the voice that feeds them; it also says each line to `inner`. Must be called inside a runtime.
     #[must_use]
-    pub fn start(outbox: Outbox, routes: Vec<Route>, inner: Arc<dyn Voice>, clock: Clock) -> (Self, Arc<dyn Voice>) {
-        let outbox = Arc::new(outbox);
+    pub fn start(
+        outbox: impl Into<Arc<Outbox>>,
+        routes: Vec<Route>,
+        inner: Arc<dyn Voice>,
+        clock: Clock,
+    ) -> (Self, Arc<dyn Voice>) {
+        let outbox = outbox.into();
         let names: Vec<String> = routes.iter().map(|route| route.name.clone()).collect();
         let (handed, receiver) = mpsc::channel(HANDED_MAX);
         let (ending, ended) = watch::channel(false);
@@ -125,9 +132,10 @@ impl Couriers {
             };
             tasks.spawn(post.carry());
         }
-        tasks.spawn(keep(receiver, outbox, names, arrived, lost.clone()));
+        let mut keeper = JoinSet::new();
+        keeper.spawn(keep(receiver, outbox, names, arrived, lost.clone()));
         let teller = Teller { inner, routes: told, handed, lost };
-        (Self { deliveries, ending, tasks }, Arc::new(teller))
+        (Self { deliveries, ending, tasks, keeper }, Arc::new(teller))
     }
 
     /// How each channel does, by its name.
@@ -142,11 +150,19 @@ impl Couriers {
         self.deliveries.clone()
     }
 
+    /// Delivers nothing more, but still writes down what was said: others deliver it.
+    pub(crate) fn retire(&mut self) {
+        self.tasks.abort_all();
+    }
+
     /// Ends them after one last attempt each, within that time. Drop the voice first, or what it was told last may not be kept.
     pub async fn end(mut self, wait_max: Duration) {
         // Without receivers nothing is left to end.
         let _nobody = self.ending.send(true);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let all = async {
+            while self.keeper.join_next().await.is_some() {}
+            while self.tasks.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(wait_max, all).await.is_err() {
             tracing::warn!("alerts still wait in the outbox; they are delivered after the next start");
         }

@@ -28,7 +28,7 @@ pub(super) async fn bring_back(State(shared): Cx, body: Body<api::ByRequest>) ->
     command(&shared, Command::Return { by: by(body)? }).await
 }
 
-fn by(body: Body<api::ByRequest>) -> Result<String, super::routes::Refusal> {
+pub(super) fn by(body: Body<api::ByRequest>) -> Result<String, super::routes::Refusal> {
     let Json(body) = body.map_err(|error| malformed(error.body_text()))?;
     short(body.by)
 }

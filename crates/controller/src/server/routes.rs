@@ -1,7 +1,7 @@
 //! What can be asked, and how it is said no to.
 
 use super::table::{Routes, openapi};
-use super::{Ask, Imagined, Present, health, history, hold};
+use super::{Ask, Imagined, Present, health, history, hold, reload};
 use crate::convert;
 use crate::narrate::{Names, moment};
 use crate::token::Token;
@@ -41,7 +41,7 @@ pub(super) type Cx = State<Arc<Shared>>;
 pub(super) type Answer<T> = Result<Json<T>, Refusal>;
 
 /// An answer that is not 2xx.
-pub(super) struct Refusal(StatusCode, ApiError);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) ApiError);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -76,6 +76,7 @@ pub(super) fn routes() -> Routes {
         .api("post", "/hold/release", post(hold::release))
         .api("post", "/abort", post(hold::abort))
         .api("post", "/return", post(hold::bring_back))
+        .api("post", "/reload", post(reload::reload))
         .guarded("get", METRICS, get(health::metrics))
         .open("get", HEALTH, get(health::healthz))
         .open("get", &format!("{BASE}/openapi.json"), get(openapi))
@@ -249,12 +250,21 @@ pub(super) async fn present(shared: &Shared) -> Result<Box<Present>, Refusal> {
 }
 
 async fn ask<T>(shared: &Shared, ask: Ask, answer: oneshot::Receiver<T>) -> Result<T, Refusal> {
+    ask_within(shared, ask, answer, ANSWER_MAX).await
+}
+
+pub(super) async fn ask_within<T>(
+    shared: &Shared,
+    ask: Ask,
+    answer: oneshot::Receiver<T>,
+    limit: Duration,
+) -> Result<T, Refusal> {
     let busy = |message: &str| {
         let remedy = "Ask again; if it stays so, look at the log of `ridethrough serve`.";
         Refusal(StatusCode::SERVICE_UNAVAILABLE, ApiError::new(code::BUSY, message, remedy))
     };
     shared.asks.try_send(ask).map_err(|_| busy("Too many questions are waiting."))?;
-    match tokio::time::timeout(ANSWER_MAX, answer).await {
+    match tokio::time::timeout(limit, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(busy("The controller is ending.")),
         Err(_) => Err(busy("The controller did not answer in time.")),

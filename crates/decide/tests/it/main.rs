@@ -8,6 +8,7 @@ mod journal;
 mod last_resort;
 mod masters;
 mod outage;
+mod reconfigure;
 mod recover;
 mod returning;
 mod rules;

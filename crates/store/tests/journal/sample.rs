@@ -142,12 +142,13 @@ fn site_entries() -> Vec<Entry> {
         Entry::Disarmed { domain, by: by.clone() },
         Entry::MaintenanceBegun { ups: ups.clone(), duration: Millis::from_secs(7200), by: by.clone() },
         Entry::MaintenanceEnded { ups, reason: "its time was over".into() },
-        Entry::HoldBegun { duration: Millis::from_secs(300), even_if_lost: false, by },
+        Entry::HoldBegun { duration: Millis::from_secs(300), even_if_lost: false, by: by.clone() },
         Entry::HoldEnded { reason: "the last safe moment has come".into() },
         Entry::TimerIntended { host: HostId::from("kvm1"), fires_in: Millis::from_secs(420) },
         Entry::TimerSet { host: HostId::from("kvm1"), fires_in: Millis::from_secs(419) },
         Entry::TimerFired { host: HostId::from("kvm1") },
         Entry::TimerEnded { host: HostId::from("kvm1"), reason: "mains is stable".into() },
+        Entry::Configured { digest: "5f3c".into(), parts: vec!["UPS rack-a".into()], by },
     ]
 }
 
@@ -199,6 +200,7 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
     match entry {
         Entry::Armed { .. }
         | Entry::Disarmed { .. }
+        | Entry::Configured { .. }
         | Entry::MaintenanceBegun { .. }
         | Entry::MaintenanceEnded { .. }
         | Entry::HoldBegun { .. }
@@ -222,6 +224,6 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 26,
+        | Entry::RunEnded { .. } => 27,
     }
 }

@@ -14,6 +14,7 @@ INSERT INTO record VALUES (0, 7, 0, 1, 7000, '3f6c0c9e-boot', '2026-01-01T00:00:
 INSERT INTO record VALUES (0, 8, 0, 1, 8000, '3f6c0c9e-boot', '2026-01-01T00:00:08Z', 'timer-set', 1, '{"timer-set":{"host":"kvm1","fires_in":419000}}');
 INSERT INTO record VALUES (0, 9, 0, 1, 9000, '3f6c0c9e-boot', '2026-01-01T00:00:09Z', 'timer-fired', 1, '{"timer-fired":{"host":"kvm1"}}');
 INSERT INTO record VALUES (0, 10, 0, 1, 10000, '3f6c0c9e-boot', '2026-01-01T00:00:10Z', 'timer-ended', 1, '{"timer-ended":{"host":"kvm1","reason":"mains is stable"}}');
+INSERT INTO record VALUES (0, 11, 0, 1, 11000, '3f6c0c9e-boot', '2026-01-01T00:00:11Z', 'configured', 1, '{"configured":{"digest":"5f3c","parts":["UPS rack-a"],"by":"alex"}}');
 INSERT INTO record VALUES (1, 1, 1, 1, 101000, '3f6c0c9e-boot', '2026-01-01T00:01:41Z', 'incident-opened', 1, '{"incident-opened":{"homes":{"lab/4b1d":{"name":"web","host":"kvm1","rank":0,"autostart":true}},"loads":{"rack-a":400000}}}');
 INSERT INTO record VALUES (1, 2, 1, 1, 102000, '3f6c0c9e-boot', '2026-01-01T00:01:42Z', 'power-changed', 1, '{"power-changed":{"event":{"what":"mains-lost","ups":"rack-a","runtime":900000}}}');
 INSERT INTO record VALUES (1, 3, 1, 1, 103000, '3f6c0c9e-boot', '2026-01-01T00:01:43Z', 'home-added', 1, '{"home-added":{"vm":"lab/4b1d","home":{"name":"web","host":"kvm1","rank":0,"autostart":true}}}');
