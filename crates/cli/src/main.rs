@@ -22,7 +22,10 @@ use command::manual::{CompletionsArgs, ManArgs};
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
-use command::{Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status};
+use command::ups::UpsArgs;
+use command::{
+    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status, ups,
+};
 use failure::Failure;
 use output::Style;
 use std::path::PathBuf;
@@ -74,6 +77,7 @@ enum Command {
     /// Read the configuration anew; where it is refused, the one before goes on
     Reload,
     Explain(ExplainArgs),
+    Ups(UpsArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
     let said = match &cli.command {
         Command::Demo(args) => demo::run(args, cli.api.json).map(|()| Said::done(String::new())),
         Command::Alert(args) => alert::run(args, &cli.config, &Style::of_stdout(), cli.api.json).map(Said::done),
+        Command::Ups(args) => ups::run(args, &cli.config, &Style::of_stdout(), cli.api.json),
         Command::Serve => run_controller(&cli.config).map(|()| Said::done(String::new())),
         Command::Check(args) => match check::run(args, &cli.config, &Style::of_stdout(), cli.api.json) {
             Ok(code) => return code,
@@ -119,6 +124,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             | Command::Schema
             | Command::Openapi
             | Command::Alert(_)
+            | Command::Ups(_)
             | Command::Completions(_)
             | Command::Man(_) => {
                 unreachable!("they ask no controller")

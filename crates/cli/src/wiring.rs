@@ -107,7 +107,8 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
     Ok(endpoints)
 }
 
-fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
+/// The driver of a UPS behind upsd, connected to nothing yet.
+pub(crate) fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
     Ok(nut::Nut::new(nut::Config {
         host: (*ups.host).clone(),
         port: ups.port.as_ref().map_or(PORTS.2, |port| **port),

@@ -68,17 +68,21 @@ impl Connection {
             return Err(Error::new(FailureKind::Protocol, "read a list from upsd", said));
         }
         let mut rows = Vec::new();
+        let mut bytes = 0;
         loop {
             let line = self.words().await?;
             let row = wire::row(&line, question)
                 .map_err(|cause| Error::new(FailureKind::Protocol, "read a list from upsd", "it is broken").caused_by(cause))?;
             match row {
                 Row::End => return Ok(Ok(rows)),
-                Row::Of(_) if rows.len() >= wire::ROWS_MAX => {
-                    let said = format!("a list of more than {} rows", wire::ROWS_MAX);
+                Row::Of(_) if rows.len() >= wire::ROWS_MAX || bytes > wire::LIST_BYTES_MAX => {
+                    let said = format!("a list of more than {} rows or {} bytes", wire::ROWS_MAX, wire::LIST_BYTES_MAX);
                     return Err(Error::new(FailureKind::Protocol, "read a list from upsd", said));
                 }
-                Row::Of(row) => rows.push(row),
+                Row::Of(row) => {
+                    bytes += row.iter().map(String::len).sum::<usize>();
+                    rows.push(row);
+                }
             }
         }
     }
@@ -94,21 +98,37 @@ impl Connection {
         Ok(rows.map(|rows| rows.into_iter().filter_map(pair).collect()))
     }
 
-    /// Says who we are and that we follow that UPS, so that its primary waits for us.
-    pub(crate) async fn log_in(&mut self, ups: &str, user: &str, password: &Secret) -> Result<Answer<()>> {
-        for request in [["USERNAME", user], ["PASSWORD", password.reveal()], ["LOGIN", ups]] {
-            match self.ask(&request).await? {
-                Ok(words) if words.first().is_some_and(|word| word == "OK") => {}
-                Ok(words) => {
-                    let said = format!("`{}` instead of OK", wire::shown(&words));
-                    return Err(Error::new(FailureKind::Protocol, "log in to upsd", said));
-                }
-                Err(refusal) => return Ok(Err(refusal)),
+    /// Says who we are. upsd looks at it when it is needed, not now.
+    pub(crate) async fn introduce(&mut self, user: &str, password: &Secret) -> Result<Answer<()>> {
+        for request in [["USERNAME", user], ["PASSWORD", password.reveal()]] {
+            if let Err(refusal) = self.ask_for_ok(&request).await? {
+                return Ok(Err(refusal));
             }
         }
-        self.is_logged_in = true;
-        self.logins.fetch_add(1, Ordering::Relaxed);
         Ok(Ok(()))
+    }
+
+    /// Says who we are and that we follow that UPS, so that its primary waits for us.
+    pub(crate) async fn log_in(&mut self, ups: &str, user: &str, password: &Secret) -> Result<Answer<()>> {
+        if let Err(refusal) = self.introduce(user, password).await? {
+            return Ok(Err(refusal));
+        }
+        Ok(self.ask_for_ok(&["LOGIN", ups]).await?.map(|_| {
+            self.is_logged_in = true;
+            self.logins.fetch_add(1, Ordering::Relaxed);
+        }))
+    }
+
+    /// A request that is answered by OK: the words behind it.
+    pub(crate) async fn ask_for_ok(&mut self, request: &[&str]) -> Result<Answer<Vec<String>>> {
+        match self.ask(request).await? {
+            Ok(words) if words.first().is_some_and(|word| word == "OK") => Ok(Ok(words[1..].to_vec())),
+            Ok(words) => {
+                let said = format!("`{}` instead of OK", wire::shown(&words));
+                Err(Error::new(FailureKind::Protocol, "talk to upsd", said))
+            }
+            Err(refusal) => Ok(Err(refusal)),
+        }
     }
 
     /// The names of the UPSes that this upsd knows.

@@ -1,15 +1,18 @@
 //! A UPS served by Network UPS Tools' upsd, over plain TCP or TLS. Reads everything with one `LIST VAR`; logs in so that a primary
-//! waits for us. What it is not: it sends no commands to the UPS. Begin in [`Nut`].
+//! waits for us; gives the UPS orders, when told to. Begin in [`Nut`].
 
 mod connection;
 mod dial;
 pub mod map;
+mod order;
 pub mod wire;
 
 use async_trait::async_trait;
 use connection::{Answer, Connection};
 use ridethrough_driver::tls::{Identity, Trust};
-use ridethrough_driver::{Client, Cx, Device, Error, FailureKind, Result, Secret};
+use ridethrough_driver::{
+    Accepted, Client, Cx, Device, Error, FailureKind, Progress, Result, Secret, UpsCommand, UpsOrder, UpsVariable,
+};
 use ridethrough_model::{Reading, Silence, SilenceKind, UpsId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -197,6 +200,26 @@ impl Device for Nut {
 
     fn follow(&self, is_needed: bool) {
         self.is_followed.store(is_needed, Ordering::Relaxed);
+    }
+
+    async fn commands(&self, cx: &Cx) -> Result<Vec<UpsCommand>> {
+        self.list_commands(cx).await
+    }
+
+    async fn variables(&self, cx: &Cx) -> Result<Vec<UpsVariable>> {
+        self.list_variables(cx).await
+    }
+
+    fn is_harmless(&self, order: &UpsOrder) -> bool {
+        order::is_harmless(order)
+    }
+
+    async fn order(&self, order: &UpsOrder, cx: &Cx) -> Result<Accepted> {
+        self.give(order, cx).await
+    }
+
+    async fn progress(&self, task: &str, cx: &Cx) -> Result<Progress> {
+        self.ask_about(task, cx).await
     }
 
     async fn verify(&self, cx: &Cx) -> Result<()> {

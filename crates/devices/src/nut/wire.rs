@@ -6,6 +6,10 @@ use std::fmt;
 pub const LINE_MAX: usize = 4096;
 /// A list longer than this is refused.
 pub const ROWS_MAX: usize = 10_000;
+/// A list of more bytes than this is refused, whatever its rows; that of a large UPS has about 20,000.
+pub const LIST_BYTES_MAX: usize = 1 << 20;
+/// A word longer than this is refused by upsd's own parser.
+pub const WORD_BYTES_MAX: usize = 512;
 
 /// What upsd says instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,12 @@ pub fn quoted(word: &str) -> String {
     }
     text.push('"');
     text
+}
+
+/// Whether a word arrives as it is: no control characters, which [`quoted`] leaves out, and no longer than upsd takes.
+#[must_use]
+pub fn is_sendable(word: &str) -> bool {
+    !word.is_empty() && word.len() < WORD_BYTES_MAX && !word.chars().any(char::is_control)
 }
 
 /// The refusal in a line, if it is one.

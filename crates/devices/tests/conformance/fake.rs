@@ -176,6 +176,10 @@ fn answer(state: &mut State, words: &[&str], has_password: bool) -> String {
         ["USERNAME" | "PASSWORD", _] => "OK\n".to_owned(),
         ["LOGIN", _] if has_password => format!("OK{}\n", if is_newer { " welcome" } else { "" }),
         ["LOGIN", _] => "ERR ACCESS-DENIED\n".to_owned(),
+        ["INSTCMD", _, "shutdown.return"] if has_password => {
+            state.effects += 1;
+            "OK\n".to_owned()
+        }
         ["LOGOUT"] => "OK Goodbye\n".to_owned(),
         _ => "ERR UNKNOWN-COMMAND\n".to_owned(),
     }

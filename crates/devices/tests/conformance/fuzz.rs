@@ -2,7 +2,7 @@
 
 use ridethrough_devices::nut::{Config, Nut, map, wire};
 use ridethrough_driver::conformance::fuzz;
-use ridethrough_driver::{Cx, Device, Workers};
+use ridethrough_driver::{Accepted, Cx, Device, Secret, UpsOrder, Workers};
 use ridethrough_model::{Millis, Mono, Ppm, UpsId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,5 +87,47 @@ async fn point_1_a_server_that_sends_almost_an_answer_gets_a_reading_or_a_silenc
         // A driver of its own each time, so that each seed is met in the same state.
         let seen = Nut::new(config.clone()).read(&Cx::within(Duration::from_secs(20), Mono(0))).await;
         assert!(seen.is_ok(), "both are facts: {seen:?}");
+    }
+}
+
+/// What a server says to the lines of an order, and to the question what became of it.
+const ANSWERS: [&[u8]; 5] =
+    [b"OK\n", b"OK TRACKING 1bd31808-cb49-4aec-9d75-d056e6f018d2\n", b"PENDING\n", b"SUCCESS\n", b"ERR INVALID-ARGUMENT\n"];
+
+#[tokio::test]
+async fn point_2_nut_almost_an_answer_to_an_order_is_an_outcome_or_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let workers = Workers::new();
+    workers.start(async move {
+        let mut seed = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 256];
+            while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                seed += 1;
+                // Every other answer is sound, or no order would come far.
+                let answer = if seed % 2 == 0 { fuzz::mutant(seed, &ANSWERS) } else { ANSWERS[1].to_vec() };
+                if stream.write_all(&answer).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let nut = Nut::new(Config {
+        ups_id: UpsId::new("kit"),
+        host: "127.0.0.1".into(),
+        port,
+        ups: "alpha".into(),
+        user: Some("monitor".into()),
+        password: Some(Secret::new("secret-4711".into())),
+        tls: None,
+    });
+    let order = UpsOrder::Run { command: "load.off".into(), value: None };
+    for _ in 0..fuzz::cases() / 40 {
+        let cx = || Cx::within(Duration::from_millis(50), Mono(0));
+        if let Ok(Accepted { task: Some(task) }) = nut.order(&order, &cx()).await {
+            assert!(wire::is_sendable(&task), "{task:?} will be sent back");
+            let _ = nut.progress(&task, &cx()).await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use fake::{RIGHT, Server, USER, WRONG};
 use ridethrough_devices::nut::{Config, Nut};
 use ridethrough_driver::conformance::{DeviceFixture, Facts, Fault, Peer};
-use ridethrough_driver::{Device, Secret};
+use ridethrough_driver::{Cx, Device, Secret, UpsOrder};
 use ridethrough_model::{Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, SilenceKind, UpsId};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Peer for NutFixture {
             secrets: &[RIGHT, WRONG],
             patience: Duration::from_millis(600),
             gives_up: Duration::from_millis(600),
-            exceptions: &[("D5", "it sends no commands to the UPS")],
+            exceptions: &[],
         }
     }
     async fn start() -> Option<Self> {
@@ -128,6 +128,11 @@ impl DeviceFixture for NutFixture {
             limits: OutputLimits { charge_low: Some(Ppm(100_000)), ..OutputLimits::default() },
             ..Reading::of_status(UpsId::new("kit"), Mono(0), "OL CHRG")
         }
+    }
+
+    async fn cut(&self, device: &dyn Device) -> Option<ridethrough_driver::Result<()>> {
+        let order = UpsOrder::Run { command: "shutdown.return".to_owned(), value: None };
+        Some(device.order(&order, &Cx::within(Duration::from_secs(10), Mono(0))).await.map(drop))
     }
 
     async fn lose(&self, how: SilenceKind) {

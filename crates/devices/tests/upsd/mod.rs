@@ -1,6 +1,7 @@
 //! Debian's upsd with one dummy-ups, as children on a free port of loopback that end with their test.
 
 pub(crate) mod certificates;
+pub(crate) mod driver;
 pub(crate) mod openssl;
 
 use std::fs;
@@ -67,7 +68,8 @@ impl Upsd {
         );
         write("upsd.conf", format!("LISTEN {address} {port}\nMAXAGE 3\nSTATEPATH {at}\n{more}"));
         let secondary = "[monitor]\n password = \"a b\\\"c\\\\d\\#e=f\"\n upsmon secondary\n";
-        write("upsd.users", format!("{secondary}[primary]\n password = pw\n upsmon primary\n"));
+        let operator = "[operator]\n password = pw\n instcmds = ALL\n actions = SET\n";
+        write("upsd.users", format!("{secondary}[primary]\n password = pw\n upsmon primary\n{operator}"));
         let vars = [
             ("ups.status", "OL CHRG"),
             ("battery.charge", "98.5"),
@@ -120,6 +122,12 @@ impl Upsd {
 
     pub(crate) fn stop_driver(&mut self) {
         self.driver = None;
+    }
+
+    /// Puts a driver of the test's own in the place of dummy-ups.
+    pub(crate) fn replace_driver(&mut self) -> driver::TestDriver {
+        self.stop_driver();
+        driver::TestDriver::at(self.file("dummy-ups-alpha"))
     }
 
     pub(crate) fn signal_driver(&self, signal: &str) {
