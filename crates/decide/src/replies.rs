@@ -108,13 +108,14 @@ impl Site {
     /// A host is proven off: so are its VMs, whatever was last heard of them.
     pub(crate) fn host_is_off(&mut self, host: &HostId, proof: String, now: &Now) {
         let on_it = |vm: &&ridethrough_model::Vm| vm.host == *host && vm.power.is_active();
-        let vms: Vec<VmId> = self
+        let mut vms: Vec<VmId> = self
             .inventories
             .values()
             .flat_map(|inventory| inventory.vms.values())
             .filter(on_it)
             .map(|vm| vm.id.clone())
             .collect();
+        vms.extend(self.stopped_by_timer(host).filter(|vm| !vms.contains(vm)).collect::<Vec<_>>());
         for vm in &vms {
             self.patch(vm, Patch::Power(VmPower::Off, host.clone()), now.mono);
         }

@@ -10,7 +10,7 @@ use crate::feed::HostRisk;
 use crate::input::TimerCall;
 use crate::site::Site;
 use crate::snapshot::Snapshot;
-use ridethrough_model::{DomainMode, Entry, HostId, HostTopology, Millis, Mono, Now, Op, Record, UpsId};
+use ridethrough_model::{DomainMode, Entry, HostId, HostTopology, Millis, Mono, Now, Op, Record, UpsId, VmId};
 use std::collections::BTreeSet;
 
 /// How long an order may be under way to its host: it counts from there, so it is given so much less.
@@ -37,6 +37,13 @@ pub(crate) struct Timer {
     pub(crate) failure: Option<String>,
     /// The moment of firing that the journal knows.
     pub(crate) written: Option<Mono>,
+}
+
+impl Timer {
+    /// The host confirmed it, and that was not long ago.
+    pub(crate) fn is_confirmed(&self, now: Mono) -> bool {
+        self.confirmed_at.is_some_and(|at| now.since(at) <= CONFIRMED_MAX)
+    }
 }
 
 /// What is wanted of a host's timer.
@@ -101,6 +108,9 @@ impl Site {
                 TimerWish::None("mains is stable".to_owned())
             }
             HostRisk::Safe => {
+                if let Some(reason) = self.why_no_timer(snapshot, &topology.feeds.iter().map(|feed| feed.ups.clone()).collect()) {
+                    return TimerWish::None(reason);
+                }
                 let stable = self.config.topology.domains.values().map(|domain| domain.timing.mains_stable).max();
                 let at = snapshot.now + stable.unwrap_or(Millis::ZERO) + AHEAD;
                 TimerWish::NotBefore { at, guests_max: guests_max(snapshot, id, topology) }
@@ -163,6 +173,16 @@ impl Site {
         }
     }
 
+    /// Guests that the timer of a host that is off may have stopped before it, with nobody there to see it: what was at home there.
+    pub(crate) fn stopped_by_timer(&self, host: &HostId) -> impl Iterator<Item = VmId> {
+        let run = self.run.as_ref().filter(|_| self.timers.get(host).is_some_and(|timer| timer.may_be_set || timer.has_fired));
+        let vm = |id: &VmId| self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id));
+        run.into_iter().flat_map(move |run| {
+            let is_there = move |id: &&VmId| vm(id).map_or(!run.moved.contains(*id), |vm| vm.host == *host);
+            run.homes.iter().filter(|(_, home)| home.host == *host).map(|(id, _)| id).filter(is_there).cloned()
+        })
+    }
+
     pub(crate) fn timer_view(&self, id: &HostId, now: Mono) -> Option<TimerView> {
         let none = Timer::default();
         let timer = match self.timers.get(id) {
@@ -172,7 +192,7 @@ impl Site {
         };
         Some(TimerView {
             may_be_set: timer.may_be_set,
-            is_confirmed: timer.confirmed_at.is_some_and(|at| now.since(at) <= CONFIRMED_MAX),
+            is_confirmed: timer.is_confirmed(now),
             fires_in: timer.fires_at.filter(|_| timer.may_be_set).map(|at| at.since(now)),
             has_fired: timer.has_fired,
             failure: timer.failure.clone(),

@@ -91,14 +91,18 @@ impl Site {
     }
 
     /// Mains is back: a timer that would fire before that is known to last is moved on. One that has fired is called off, and so is
-    /// one that is not known to be there: on mains none is ever set anew.
+    /// one that is not known to be there any more: on mains none is ever set anew.
     fn postpone_timer(&mut self, host: &HostId, at: Mono, guests_max: Millis, now: &Now) {
         let Some(timer) = self.timers.get(host).filter(|timer| timer.may_be_set) else { return };
-        let Some(fires_at) = timer.fires_at.filter(|_| timer.confirmed_at.is_some() && !timer.has_fired) else {
+        let is_there = timer.is_confirmed(now.mono) && !timer.has_fired;
+        let Some(fires_at) = timer.fires_at.filter(|fires_at| is_there && *fires_at > now.mono) else {
             self.ask_timer(host, TimerCall::Cancel, now);
             return;
         };
-        if fires_at.since(now.mono) < AHEAD {
+        let is_near = fires_at.since(now.mono) < AHEAD;
+        let is_due = timer.confirmed_at.is_some_and(|at| now.mono.since(at) >= REFRESH);
+        if is_near || is_due {
+            let at = if is_near { at } else { fires_at };
             self.ask_timer(host, TimerCall::Set { fires_in: at.since(now.mono), guests_max }, now);
         }
     }

@@ -195,7 +195,7 @@ pub enum Entry {
         host: HostId,
         /// The proof.
         proof: String,
-        /// VMs that were still taken for active there: they went down with it.
+        /// VMs that went down with it: those still taken for active there, and those at home there if its last resort may have acted.
         vms: Vec<VmId>,
     },
     /// A dead-man timer is about to be set on a host (run 0). From here on one may be set there.

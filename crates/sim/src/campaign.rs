@@ -1,11 +1,14 @@
 //! Many seeds: each a site and its bad day, watched by every invariant after every event, then healed; then it must come back.
 
+mod orphans;
+
 use crate::draw::{Drawn, draw};
 use crate::invariant::{INVARIANTS, Scene};
 use crate::reality::{Doing, HostState};
 use crate::seen::Seen;
 use crate::trace;
 use crate::world::World;
+use orphans::Orphans;
 use ridethrough_decide::Input;
 use ridethrough_model::entry::RunEnd;
 use ridethrough_model::{HostId, Millis, VmId};
@@ -95,22 +98,32 @@ struct Watch {
     was_held: bool,
     print: u64,
     started: usize,
+    /// On days on which the controller is lost.
+    orphans: Option<Orphans>,
 }
 
 fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
-    let Drawn { setup, is_calm, heals_at, about } = draw(seed);
+    let Drawn { setup, is_calm, is_orphaned, heals_at, about } = draw(seed);
     let mut world = World::new(setup, seed);
     let before = Before::of(&world);
-    let mut watch = Watch { seen: Seen::default(), broken: None, is_doomed: false, was_held: false, print: 0, started: 0 };
+    let mut watch = Watch {
+        seen: Seen::default(),
+        broken: None,
+        is_doomed: false,
+        was_held: false,
+        print: 0,
+        started: 0,
+        orphans: is_orphaned.then(Orphans::default),
+    };
     let ends_at = heals_at + longest_return(&world);
     while watch.broken.is_none() && world.next_at().is_some_and(|at| at <= ends_at) {
         watch.step(&mut world, is_calm, tell);
         let is_idle = world.reality.at > heals_at + Millis::from_secs(200) && world.site().is_some_and(|site| !site.is_at_risk());
-        if is_idle {
+        if is_idle && world.timers().is_empty() {
             break;
         }
     }
-    let broken = watch.broken.take().or_else(|| before.not_kept(&world, &watch.seen, is_calm));
+    let broken = watch.broken.take().or_else(|| before.not_kept(&world, &watch.seen, is_calm, is_orphaned));
     Outcome {
         seed,
         about,
@@ -134,6 +147,8 @@ fn longest_return(world: &World) -> Millis {
 impl Watch {
     fn step(&mut self, world: &mut World, is_calm: bool, tell: &mut dyn FnMut(&str)) {
         let losses = world.reality.losses.len();
+        let fired = world.timers_fired().len();
+        let stopping = if is_calm { stopping(world) } else { BTreeSet::new() };
         let Some(moment) = world.step() else { return };
         for line in trace::lines(&moment) {
             self.print = fingerprint(self.print, &line);
@@ -152,6 +167,12 @@ impl Watch {
             || ended.is_some_and(|reason| reason.contains("time is over") || reason.contains("released"));
         self.was_held = !is_over && (self.was_held || self.seen.hold.is_some());
         self.is_doomed |= is_calm && may_doom && !self.was_held && is_doomed(world);
+        if is_calm && !self.is_doomed && self.broken.is_none() {
+            self.broken = world.timers_fired().get(fired).and_then(|(at, host)| fired_too_early(world, host, &stopping, *at));
+        }
+        if let (Some(orphans), None) = (&mut self.orphans, &self.broken) {
+            self.broken = orphans.watch(world, &moment);
+        }
         for (at, vm, kind) in &world.reality.losses[losses..] {
             let line = format!("{:>5}.{:03} LOST   {vm} {kind:?}", at.0 / 1000, at.0 % 1000);
             self.print = fingerprint(self.print, &line);
@@ -162,6 +183,21 @@ impl Watch {
             }
         }
     }
+}
+
+/// VMs that are going down.
+fn stopping(world: &World) -> BTreeSet<VmId> {
+    let is_stopping = |vm: &&crate::reality::Vm| matches!(vm.doing, Doing::Stopping);
+    world.reality.vms.values().filter(is_stopping).map(|vm| vm.known.id.clone()).collect()
+}
+
+/// While all is well the run comes first: what a timer finds was told to stop already.
+fn fired_too_early(world: &World, host: &HostId, stopping: &BTreeSet<VmId>, at: Millis) -> Option<Broken> {
+    let of_host = world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
+    let untold = of_host.map(|vm| &vm.known.id).find(|id| !stopping.contains(*id))?;
+    let how =
+        format!("the timer of {host} fired and {untold} had not been told to stop, although nothing went wrong but the mains");
+    Some(Broken { name: "the-run-comes-before-the-timer".to_owned(), at, how })
 }
 
 /// Whether, at this moment, some host with running VMs has less battery than a clean stop takes, by what its UPS states.
@@ -203,8 +239,11 @@ impl Before {
         Self { vms: running.map(|vm| (vm.known.id.clone(), (vm.known.host.clone(), vm.known.autostart))).collect() }
     }
 
-    fn not_kept(&self, world: &World, seen: &Seen, is_calm: bool) -> Option<Broken> {
+    fn not_kept(&self, world: &World, seen: &Seen, is_calm: bool, is_orphaned: bool) -> Option<Broken> {
         let broken = |name: &str, how: String| Some(Broken { name: name.to_owned(), at: world.reality.at, how });
+        if let Some(host) = world.timers().keys().next() {
+            return broken("no-timer-outlasts-the-outage", format!("the timer of {host} is still set"));
+        }
         if seen.run.is_some() && !seen.ends.iter().any(|(run, _)| Some(*run) == seen.run) {
             return broken("every-run-ends", format!("run {:?} is still open", seen.run));
         }
@@ -220,6 +259,7 @@ impl Before {
         }
         let touched: BTreeSet<&VmId> = seen.intents.values().filter_map(|intent| intent.op.vm()).collect();
         let lost: BTreeSet<&VmId> = world.reality.losses.iter().map(|(_, vm, _)| vm).collect();
+        let by_timer: BTreeSet<&HostId> = world.timers_fired().iter().map(|(_, host)| host).collect();
         let wrong = self.vms.iter().find(|(id, (host, autostart))| {
             let Some(vm) = world.reality.vms.get(*id) else { return false };
             let is_back = vm.known.power.is_active()
@@ -228,7 +268,10 @@ impl Before {
                 && (vm.doing == Doing::Nothing || vm.is_hung);
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
-            !was_hung && (touched.contains(id) || lost.contains(id) && is_calm) && !is_back
+            !was_hung
+                && !seen.fell_unseen(world, id)
+                && (touched.contains(id) || lost.contains(id) && is_calm || by_timer.contains(host) && is_orphaned)
+                && !is_back
         });
         let (id, (host, _)) = wrong?;
         let vm = world.reality.vms.get(id)?;
@@ -295,5 +338,6 @@ mod tests {
         assert!(count(&|outcome| outcome.about.contains("crash")) > 5, "crashes");
         assert!(count(&|outcome| outcome.about.contains("hold")) > 10, "holds");
         assert!(count(&|outcome| outcome.about.contains("abort")) > 3, "aborts");
+        assert!(count(&|outcome| outcome.about.starts_with("orphaned")) > 3, "lost controllers");
     }
 }

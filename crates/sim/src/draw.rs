@@ -22,6 +22,8 @@ pub struct Drawn {
     pub setup: Setup,
     /// Nothing goes wrong but the mains: then nothing may be lost.
     pub is_calm: bool,
+    /// Nothing goes wrong but the mains, and that the controller dies and stays away: then the timers on hosts stop what they can.
+    pub is_orphaned: bool,
     /// When everything is mended.
     pub heals_at: Millis,
     /// One line about it.
@@ -58,16 +60,42 @@ pub fn draw(seed: u64) -> Drawn {
     let estate = estate(&mut dice, &reality, &policy, is_calm);
     let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
     let config = SiteConfig { topology, policy };
-    let (script, heals_at, story) = script::draw(&mut dice, &config, &reality, is_calm);
+    let (mut script, heals_at, mut story) = script::draw(&mut dice, &config, &reality, is_calm);
+    let mut dice = Dice::new(seed ^ 0x0dea_d3a9);
+    let config = SiteConfig { topology: with_timers(&mut dice, config.topology), ..config };
+    let is_orphaned = is_calm && dice.percent(20) && !config.topology.timers.is_empty();
+    if is_orphaned {
+        script::orphan(&mut dice, heals_at, &mut script);
+        story.push_str(", its controller is lost");
+    }
     let about = format!(
         "{} {} UPSes, {} hosts, {} VMs, {} tiers; {story}",
-        if is_calm { "calm:" } else { "rough:" },
+        if is_orphaned {
+            "orphaned:"
+        } else if is_calm {
+            "calm:"
+        } else {
+            "rough:"
+        },
         upses.len(),
         reality.hosts.len(),
         reality.vms.len(),
         config.policy.tiers.len()
     );
-    Drawn { setup: Setup { config, reality, estate, faults, script }, is_calm, heals_at, about }
+    Drawn {
+        setup: Setup { config, reality, estate, faults, script },
+        is_calm: is_calm && !is_orphaned,
+        is_orphaned,
+        heals_at,
+        about,
+    }
+}
+
+/// The hosts on which a dead-man timer can be set: most of those that can be told to shut down.
+fn with_timers(dice: &mut Dice, mut topology: Topology) -> Topology {
+    let able = topology.hosts.iter().filter(|(_, host)| host.can_shut_down).map(|(id, _)| id.clone());
+    topology.timers = able.filter(|_| dice.percent(80)).collect();
+    topology
 }
 
 fn domains(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) {

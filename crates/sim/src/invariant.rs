@@ -1,6 +1,7 @@
 //! What must never happen, each as a named pure function from a scene to what is wrong with it. Written against the rules of the
 //! design, not against `decide`.
 
+mod last_resort;
 mod restraint;
 
 use crate::seen::{Attempt, Heard, Seen};
@@ -47,6 +48,11 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("a-hold-lifts-itself-in-time", restraint::a_hold_lifts_itself_in_time),
     ("a-hold-is-not-lifted-early", restraint::a_hold_is_not_lifted_early),
     ("a-forced-shutdown-is-never-held", restraint::a_forced_shutdown_is_never_held),
+    ("a-timer-is-intended-before-it-is-ordered", last_resort::a_timer_is_intended_before_it_is_ordered),
+    ("a-timer-is-ordered-only-where-the-site-acts", last_resort::a_timer_is_ordered_only_where_the_site_acts),
+    ("no-timer-is-made-on-mains", last_resort::no_timer_is_made_on_mains),
+    ("no-timer-fires-on-mains", last_resort::no_timer_fires_on_mains),
+    ("every-host-at-risk-has-a-timer", last_resort::every_host_at_risk_has_a_timer),
 ];
 
 /// What reaches us late, and ticks that come once a second.
@@ -410,7 +416,7 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
         let losses = &scene.world.reality.losses;
         losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host) && was_known(&home.host)
     };
-    scene.seen.homes.iter().find_map(|(id, home)| {
+    scene.seen.homes.iter().filter(|(id, _)| !scene.seen.fell_unseen(scene.world, id)).find_map(|(id, home)| {
         let vm = scene.world.reality.vms.get(id)?;
         let is_back = vm.known.power.is_active() && vm.known.host == home.host && vm.known.autostart == home.autostart;
         ((touched(id) || lost(id, home)) && !is_back).then(|| {

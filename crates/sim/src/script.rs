@@ -40,6 +40,15 @@ pub(crate) fn draw(dice: &mut Dice, config: &SiteConfig, reality: &Reality, is_c
     (script, heals_at, story.join(", "))
 }
 
+/// The controller dies in the outage, and nobody takes over until all is mended.
+pub(crate) fn orphan(dice: &mut Dice, heals_at: Millis, script: &mut Script) {
+    let lost = script.iter().filter(|(_, twist)| matches!(twist, Twist::Mains(_, false))).map(|(at, _)| *at);
+    let lost = lost.min().unwrap_or(OUTAGE_FROM);
+    let latest = (lost + Millis::from_secs(700)).min(heals_at);
+    let at = Millis(dice.between(lost.0 + 4000, latest.0.max(lost.0 + 4000)));
+    script.push((at, Twist::ControllerDies { down_for: (heals_at - at) + dice.secs(1, 60), reboots: dice.percent(30) }));
+}
+
 /// What people hold back: in every third site. On a calm day nobody says "even if lost", and nobody aborts.
 fn restrain(dice: &mut Dice, ends_at: Millis, heals_at: Millis, is_calm: bool, script: &mut Script) -> Option<String> {
     let by = || "sim".to_owned();

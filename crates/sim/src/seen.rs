@@ -118,6 +118,19 @@ pub struct Seen {
     pub started_degraded: BTreeSet<Attempt>,
     /// Armed domains.
     pub armed: BTreeSet<DomainId>,
+    /// Since when, in this life.
+    pub armed_at: BTreeMap<DomainId, Mono>,
+    /// Timers that may be set, by host: the record of the intent, and of the end.
+    pub timers: BTreeMap<HostId, (u64, Option<u64>)>,
+    /// Hosts to which an order to set one may still be under way.
+    pub timers_ordered: BTreeSet<HostId>,
+    /// When the link to a host last broke or was mended.
+    pub links_changed_at: BTreeMap<HostId, Millis>,
+    /// Times without any controller that were long enough for a host to lose its power and come back: from, to.
+    pub blind: Vec<(Millis, Millis)>,
+    died_at: Millis,
+    /// When a person last let the run go on, or a UPS's maintenance ended.
+    pub resumed_at: Mono,
     /// Until when each UPS is in maintenance.
     pub maintenance: BTreeMap<UpsId, Mono>,
     /// The hold in force: until when, and whether even if VMs are lost.
@@ -165,8 +178,19 @@ impl Seen {
         if let Some(Twist::ControllerDies { reboots, .. }) = &moment.twist {
             self.has_forgotten |= std::mem::take(&mut self.is_degraded);
             self.has_rebooted |= *reboots;
+            self.died_at = moment.at;
+        }
+        match &moment.twist {
+            Some(Twist::Network(host, _)) => {
+                self.links_changed_at.insert(host.clone(), moment.at);
+            }
+            Some(Twist::Heal) => self.links_changed_at.extend(world.reality.hosts.keys().map(|id| (id.clone(), moment.at))),
+            _ => {}
         }
         if moment.is_recovery {
+            if moment.at - self.died_at > Millis::from_secs(60) {
+                self.blind.push((self.died_at, moment.at));
+            }
             self.begin_again(world, now);
         }
         self.count_battery_time(world, now);
@@ -174,6 +198,9 @@ impl Seen {
             Some(Input::Reading(reading)) => self.upses.entry(reading.ups.clone()).or_default().take(reading),
             Some(Input::Durable { run, seq }) => {
                 self.durable.insert(*run, *seq);
+            }
+            Some(Input::Timer { host, answer, .. }) if answer.is_ok() => {
+                self.timers_ordered.remove(host);
             }
             _ => {}
         }
@@ -218,6 +245,11 @@ impl Seen {
             self.forget_run();
             self.run = open;
         }
+        self.timers.retain(|_, (intended, _)| is_known(&RunId::SITE, *intended));
+        for (_, ended) in self.timers.values_mut() {
+            *ended = ended.filter(|seq| is_known(&RunId::SITE, *seq));
+        }
+        self.resumed_at = now;
         self.armed.clear();
         self.maintenance.clear();
         self.hold = None;
@@ -279,6 +311,7 @@ impl Seen {
     fn note_site(&mut self, entry: &Entry, at: Mono) {
         match entry {
             Entry::Armed { domain, .. } => {
+                self.armed_at.insert(domain.clone(), at);
                 self.armed.insert(domain.clone());
             }
             Entry::Disarmed { domain, .. } => {
@@ -289,10 +322,12 @@ impl Seen {
             }
             Entry::MaintenanceEnded { ups, .. } => {
                 self.maintenance.remove(ups);
+                self.resumed_at = at;
             }
             Entry::HoldBegun { duration, even_if_lost, .. } => self.hold = Some((at + *duration, *even_if_lost)),
             Entry::HoldEnded { reason } => {
                 self.hold = None;
+                self.resumed_at = at;
                 self.hold_ended_now = Some(reason.clone());
             }
             _ => {}
@@ -347,9 +382,20 @@ impl Seen {
             Entry::Overran { action, .. } => {
                 self.overran.insert(*action);
             }
+            Entry::TimerIntended { host, .. } => {
+                self.timers.insert(host.clone(), (record.seq, None));
+            }
+            Entry::TimerEnded { host, .. } => {
+                if let Some((_, ended)) = self.timers.get_mut(host) {
+                    *ended = Some(record.seq);
+                }
+            }
             Entry::JournalDegraded { .. } => self.is_degraded = true,
             Entry::RunAborted { .. } => self.is_aborted = true,
-            Entry::AbortEnded { .. } => self.is_aborted = false,
+            Entry::AbortEnded { .. } => {
+                self.is_aborted = false;
+                self.resumed_at = now;
+            }
             Entry::RunEnded { end } => {
                 self.is_aborted = false;
                 self.ends.push((record.run, end.clone()));
@@ -357,6 +403,13 @@ impl Seen {
             }
             _ => {}
         }
+    }
+
+    /// It fell with nobody there to see it, and its host had booted again by then: it is taken for somebody's wish.
+    #[must_use]
+    pub fn fell_unseen(&self, world: &World, vm: &VmId) -> bool {
+        let at = world.reality.losses.iter().rfind(|(_, id, _)| id == vm).map(|(at, _, _)| *at);
+        at.is_some_and(|at| self.blind.iter().any(|(from, to)| *from <= at && at <= *to))
     }
 
     /// The UPSes a host hangs on.

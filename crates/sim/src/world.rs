@@ -18,6 +18,7 @@ use ridethrough_model::{
 };
 use std::collections::BTreeMap;
 pub use timers::HostTimer;
+use timers::Timers;
 
 /// Everything a world is made of.
 #[derive(Clone, Debug)]
@@ -87,7 +88,7 @@ pub struct World {
     boot: u64,
     booted_at: Millis,
     wall_shift_s: i64,
-    timers: BTreeMap<HostId, HostTimer>,
+    timers: Timers,
 }
 
 /// The wall clock at the beginning: any moment, always the same.
@@ -116,7 +117,7 @@ impl World {
             boot: 1,
             booted_at: Millis::ZERO,
             wall_shift_s: 0,
-            timers: BTreeMap::new(),
+            timers: Timers::new(seed),
         };
         for (at, twist) in script {
             world.schedule(at, Event::Twist(twist));
