@@ -6,7 +6,7 @@ pub(crate) mod reload;
 use crate::command::connect::Place;
 use crate::command::serve::{ConfigFiles, Setup};
 use crate::config::section::host::{Host, Ipmi, Ssh};
-use crate::config::section::nut::TlsFault;
+use crate::config::section::nut::{NutTls, TlsFault};
 use crate::config::section::redfish::Redfish;
 use crate::config::section::wol::Wol;
 use crate::config::section::{Nut, Ups};
@@ -85,10 +85,15 @@ pub(crate) fn site(config: &Config) -> SiteConfig {
 /// Every driver, connected to nothing yet. Must be called inside a runtime.
 pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
     let mut endpoints = Endpoints::default();
+    let mut setups: Vec<(&NutTls, nut::TlsSetup)> = Vec::new();
     for (name, entry) in &config.upses {
         let Ups::Nut(ups) = &entry.value;
         let id = UpsId::new(name.as_str());
-        let device: Arc<dyn Device> = Arc::new(nut_device(id.clone(), ups)?);
+        let config = nut_config(id.clone(), ups)?;
+        let device: Arc<dyn Device> = Arc::new(match ups.tls.as_deref() {
+            None => nut::Nut::new(config),
+            Some(tls) => nut::Nut::sharing(config, shared(&mut setups, tls)),
+        });
         endpoints.devices.insert(id, device);
     }
     for (name, entry) in &config.platforms {
@@ -107,9 +112,23 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
     Ok(endpoints)
 }
 
+/// That of an earlier UPS with the same files, or a new one.
+fn shared<'a>(setups: &mut Vec<(&'a NutTls, nut::TlsSetup)>, tls: &'a NutTls) -> nut::TlsSetup {
+    if let Some((_, setup)) = setups.iter().find(|(known, _)| known.has_setup_of(tls)) {
+        return setup.clone();
+    }
+    let setup = nut::TlsSetup::default();
+    setups.push((tls, setup.clone()));
+    setup
+}
+
 /// The driver of a UPS behind upsd, connected to nothing yet.
 pub(crate) fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> {
-    Ok(nut::Nut::new(nut::Config {
+    Ok(nut::Nut::new(nut_config(ups_id, ups)?))
+}
+
+fn nut_config(ups_id: UpsId, ups: &Nut) -> Result<nut::Config, Failure> {
+    Ok(nut::Config {
         host: (*ups.host).clone(),
         port: ups.port.as_ref().map_or(PORTS.2, |port| **port),
         ups: (*ups.ups).clone(),
@@ -117,7 +136,7 @@ pub(crate) fn nut_device(ups_id: UpsId, ups: &Nut) -> Result<nut::Nut, Failure> 
         password: ups.password.as_deref().map(read).transpose()?,
         tls: ups.tls.as_deref().map(|tls| tls.to_driver().map_err(|fault| nut_tls_fault(&ups_id, &fault))).transpose()?,
         ups_id,
-    }))
+    })
 }
 
 fn nut_tls_fault(ups: &UpsId, fault: &TlsFault) -> Failure {

@@ -32,11 +32,13 @@ pub(crate) struct Way {
     pub(crate) own_address: String,
 }
 
-/// What TLS is set up with, read from the machine's authorities once.
-pub(crate) type Setup = OnceLock<Arc<ClientConfig>>;
+/// What TLS is set up with, made when it is first needed. Drivers with the same trust and identity share one: the authorities of a
+/// machine are some 100 kB.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSetup(Arc<OnceLock<Arc<ClientConfig>>>);
 
 /// Opens it within the deadline.
-pub(crate) async fn dial(config: &Config, setup: &Setup, cx: &Cx) -> Result<Way> {
+pub(crate) async fn dial(config: &Config, setup: &TlsSetup, cx: &Cx) -> Result<Way> {
     let way = async {
         let tcp = connect(&config.host, config.port, cx.deadline).await?;
         let own_address = tcp.local_addr().map(|address| address.ip().to_string()).unwrap_or_default();
@@ -78,14 +80,14 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-async fn start_tls(tcp: TcpStream, config: &Config, tls: &Tls, setup: &Setup) -> Result<impl Wire + use<>> {
+async fn start_tls(tcp: TcpStream, config: &Config, tls: &Tls, setup: &TlsSetup) -> Result<impl Wire + use<>> {
     let wrong = |message: String| Error::new(FailureKind::Config, CONNECT, message).no_effect();
-    let client = match setup.get() {
+    let client = match setup.0.get() {
         Some(client) => Arc::clone(client),
         None => {
             let made = tls::client(&tls.trust, tls.identity.as_ref())
                 .map_err(|cause| wrong("TLS cannot be set up".to_owned()).caused_by(cause))?;
-            Arc::clone(setup.get_or_init(|| made))
+            Arc::clone(setup.0.get_or_init(|| made))
         }
     };
     let name = tls.name.as_deref().unwrap_or(bare(&config.host)).to_owned();

@@ -9,6 +9,7 @@ pub mod wire;
 
 use async_trait::async_trait;
 use connection::{Answer, Connection};
+pub use dial::TlsSetup;
 use ridethrough_driver::tls::{Identity, Trust};
 use ridethrough_driver::{
     Accepted, Client, Cx, Device, Error, FailureKind, Progress, Result, Secret, UpsCommand, UpsOrder, UpsVariable,
@@ -68,7 +69,7 @@ pub struct Nut {
     logins: Arc<AtomicUsize>,
     /// Our hosts need its power: its primary is to wait for us.
     is_followed: AtomicBool,
-    setup: dial::Setup,
+    setup: TlsSetup,
 }
 
 /// Half of the time that is left.
@@ -81,7 +82,12 @@ impl Nut {
     /// A UPS that is dialled at the first call.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let setup = dial::Setup::new();
+        Self::sharing(config, TlsSetup::default())
+    }
+
+    /// The same, with a set-up of TLS that others with equal trust and identity have too.
+    #[must_use]
+    pub fn sharing(config: Config, setup: TlsSetup) -> Self {
         Self { config, connection: Mutex::new(None), logins: Arc::default(), is_followed: AtomicBool::new(true), setup }
     }
 

@@ -53,6 +53,17 @@ impl NutTls {
         }
     }
 
+    /// Whether it believes the same, and appears as the same: all but the name.
+    pub(crate) fn has_setup_of(&self, other: &Self) -> bool {
+        fn bare<T>(value: &Option<At<T>>) -> Option<&T> {
+            value.as_deref()
+        }
+        bare(&self.ca) == bare(&other.ca)
+            && bare(&self.thumbprint) == bare(&other.thumbprint)
+            && bare(&self.certificate) == bare(&other.certificate)
+            && bare(&self.key) == bare(&other.key)
+    }
+
     /// The driver's form of it, with every file read and tried.
     ///
     /// # Errors

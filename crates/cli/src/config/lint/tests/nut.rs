@@ -91,3 +91,23 @@ fn point_2_nut_tls_that_cannot_be_set_up_is_an_error_where_it_stands() {
     "#]],
     );
 }
+
+#[test]
+fn point_2_nut_upses_share_a_setup_of_tls_only_where_they_believe_the_same() {
+    let text = |tls: &str| format!("[ups.a.nut]\nhost = \"h\"\nups = \"u\"\ntls = {{ {tls} }}\n");
+    let read = |tls: &str| {
+        let config = read_texts(&[&text(tls)]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
+        let crate::config::section::Ups::Nut(nut) = &config.upses.values().next().expect("a UPS").value;
+        nut.tls.as_deref().expect("TLS").clone()
+    };
+    let pin = |digit: &str| format!("thumbprint = \"{}\"", digit.repeat(64));
+    let identity = "certificate = \"c\", key = { file = \"k\" }".to_owned();
+    let other = "certificate = \"c\", key = { file = \"l\" }".to_owned();
+    let all = [String::new(), "ca = \"a\"".to_owned(), "ca = \"b\"".to_owned(), pin("0"), pin("1"), identity, other];
+    for (index, one) in all.iter().enumerate() {
+        for (position, another) in all.iter().enumerate() {
+            assert_eq!(read(one).has_setup_of(&read(another)), index == position, "{one} and {another}");
+        }
+    }
+    assert!(read("ca = \"a\", name = \"x\"").has_setup_of(&read("ca = \"a\"")), "the name is looked at elsewhere");
+}
