@@ -1,8 +1,11 @@
 //! `ridethrough ups` with the built binary, against Debian's upsd with a driver of the test's own behind it.
 
+#[path = "../../devices/tests/upsd/certificates.rs"]
+mod certificates;
 #[path = "../../devices/tests/upsd/driver.rs"]
 mod driver;
 
+use certificates::Certificates;
 use driver::TestDriver;
 use expect_test::expect;
 use serde_json::Value;
@@ -14,14 +17,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const UPSD: &str = "/lib/nut/upsd";
+const PROGRAMS: [&str; 3] = ["/lib/nut/upsd", "/usr/bin/certutil", "/usr/bin/openssl"];
+const UPSD: &str = PROGRAMS[0];
 
 /// Whether these tests can run here. If not, it says so where the summary of a run reads it; on CI it fails.
 fn gate(test: &str) -> bool {
-    if Path::new(UPSD).exists() {
-        return true;
-    }
-    let reason = format!("{UPSD} is not installed (run `make setup`)");
+    let Some(missing) = PROGRAMS.iter().find(|program| !Path::new(program).exists()) else { return true };
+    let reason = format!("{missing} is not installed (run `make setup`)");
     println!("SKIPPED: {test}: {reason}");
     let own = std::env::current_exe().expect("a test is a program");
     let list = own.ancestors().nth(3).expect("in the target directory").join("skipped.txt");
@@ -46,11 +48,16 @@ impl Drop for Site {
 
 impl Site {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more in upsd.conf.
+    fn start_with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
         write("ups.conf", "[a]\n driver = dummy-ups\n port = none\n");
-        write("upsd.conf", &format!("LISTEN 127.0.0.1 {port}\nSTATEPATH {}\n", dir.path().display()));
+        write("upsd.conf", &format!("LISTEN 127.0.0.1 {port}\nSTATEPATH {}\n{more}", dir.path().display()));
         write("upsd.users", "[rt]\n password = pw\n instcmds = ALL\n actions = SET\n");
         write("password", "pw\n");
         let ups = format!("[ups.rack-a.nut]\nhost = \"127.0.0.1\"\nport = {port}\nups = \"a\"\n");
@@ -135,4 +142,40 @@ fn point_2_nut_a_user_runs_a_self_test_and_cannot_cut_power_by_mistake() {
     assert!(code == 1 && error.contains("RT0230") && error.contains("may have been done all the same"), "{error}");
     let (code, _, error) = site.ups(&["run", "no.such.command", "--cuts-power"]);
     assert!(code == 1 && error.contains("CMD-NOT-SUPPORTED") && error.contains("Nothing was done"), "{error}");
+}
+
+#[test]
+fn point_2_nut_tls_as_it_is_configured_reaches_upsd_or_says_why_not() {
+    if !gate("ridethrough ups over TLS") {
+        return;
+    }
+    let certificates = Certificates::new();
+    let site = Site::start_with(&certificates.of_nss());
+    let config = site.dir.path().join("site.toml");
+    let clear = fs::read_to_string(&config).expect("written");
+    // A path in the configuration begins at its folder.
+    fs::write(site.dir.path().join("ca.pem"), certificates.text("ca.pem")).expect("written");
+    fs::copy(certificates.file("client.pem"), site.dir.path().join("other.pem")).expect("copied");
+    let with = |tls: &str| {
+        fs::write(&config, clear.replacen("password", &format!("tls = {{ {tls} }}\npassword"), 1)).expect("written");
+        site.ups(&["run", "test.battery.start.quick"])
+    };
+    let pin = |name: &str| format!("thumbprint = \"{}\"", certificates.thumbprint(name));
+    for tls in ["ca = \"ca.pem\"", "ca = \"ca.pem\", name = \"ups.example\"", &pin("server")] {
+        let (code, _, error) = with(tls);
+        assert_eq!(code, 0, "{tls}: {error}");
+    }
+    let orders = site.driver.orders().len();
+    assert_eq!(orders, 3);
+    for (tls, why) in [
+        ("", "signed by nobody we trust"),
+        ("ca = \"other.pem\"", "certificate"),
+        ("ca = \"ca.pem\", name = \"another.example\"", "another.example"),
+        (&pin("client"), "certificate"),
+        ("ca = \"nowhere.pem\"", "RT0141"),
+    ] {
+        let (code, text, error) = with(tls);
+        assert!(code == 1 && text.is_empty() && error.contains(why), "{tls}: {error}");
+    }
+    assert_eq!(site.driver.orders().len(), orders, "nothing was said to one that is not believed");
 }
