@@ -53,6 +53,7 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("no-timer-is-made-on-mains", last_resort::no_timer_is_made_on_mains),
     ("no-timer-fires-on-mains", last_resort::no_timer_fires_on_mains),
     ("every-host-at-risk-has-a-timer", last_resort::every_host_at_risk_has_a_timer),
+    ("a-timer-leaves-time-for-a-clean-stop", last_resort::a_timer_leaves_time_for_a_clean_stop),
 ];
 
 /// What reaches us late, and ticks that come once a second.

@@ -128,7 +128,8 @@ pub struct Seen {
     pub links_changed_at: BTreeMap<HostId, Millis>,
     /// Times without any controller that were long enough for a host to lose its power and come back: from, to.
     pub blind: Vec<(Millis, Millis)>,
-    died_at: Millis,
+    /// When the controller last died.
+    pub died_at: Millis,
     /// When a person last let the run go on, or a UPS's maintenance ended.
     pub resumed_at: Mono,
     /// Until when each UPS is in maintenance.

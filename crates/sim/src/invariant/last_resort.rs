@@ -1,6 +1,6 @@
 //! What must hold of the dead-man timers on hosts. The same rules of writing as its parent's.
 
-use super::Scene;
+use super::{SLACK, Scene};
 use crate::reality::HostState;
 use crate::seen::Seen;
 use ridethrough_decide::{Effect, Input, TimerCall};
@@ -106,4 +106,21 @@ pub(super) fn every_host_at_risk_has_a_timer(scene: &Scene<'_>) -> Option<String
         let is_bare = scene.is_settled(host) && feeds.iter().all(is_lost) && is_armed && !is_told(host);
         (is_bare && !scene.world.timers().contains_key(host)).then(|| format!("{host} has none"))
     })
+}
+
+/// One that fires with nobody there leaves its guests and its host the time they may take, by what was heard last. Where that was too
+/// little from the beginning it fires at once.
+pub(super) fn a_timer_leaves_time_for_a_clean_stop(scene: &Scene<'_>) -> Option<String> {
+    let (at, host) =
+        scene.world.timers_fired().last().filter(|(at, _)| *at == scene.moment.at && scene.world.process.is_none())?;
+    if *at < scene.seen.died_at + SETTLED {
+        return None;
+    }
+    let ends = Seen::feeds(scene.world, host).into_iter().filter_map(|ups| scene.ends_at(ups)).max()?;
+    let shutdown = scene.world.config().topology.hosts.get(host)?.shutdown_time;
+    let policy = &scene.world.config().policy;
+    let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
+    let waits = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max().unwrap_or_default();
+    let is_late = scene.now() + waits + shutdown > ends + SLACK;
+    is_late.then(|| format!("the timer of {host} fired at {at}, {waits} and {shutdown} before {ends:?} were needed"))
 }
