@@ -111,6 +111,9 @@ impl Site {
                 if let Some(reason) = self.why_no_timer(snapshot, &topology.feeds.iter().map(|feed| feed.ups.clone()).collect()) {
                     return TimerWish::None(reason);
                 }
+                if self.is_stopping(snapshot, id) {
+                    return TimerWish::None("the host was told to shut down".to_owned());
+                }
                 let stable = self.config.topology.domains.values().map(|domain| domain.timing.mains_stable).max();
                 let at = snapshot.now + stable.unwrap_or(Millis::ZERO) + AHEAD;
                 TimerWish::NotBefore { at, guests_max: guests_max(snapshot, id, topology) }
