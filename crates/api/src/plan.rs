@@ -98,12 +98,16 @@ pub struct PlannedAction {
     pub id: u64,
     /// What, for a person.
     pub text: String,
-    /// `shut-down-vm`, `power-off-vm`, `start-vm`, `move-vm`, `abort-move`, `set-autostart`, `shut-down-host`, `wake-host`.
+    /// `shut-down-vm`, `power-off-vm`, `start-vm`, `move-vm`, `abort-move`, `set-autostart`, `shut-down-host`, `wake-host`,
+    /// `stop-load`, `start-load`.
     pub op: String,
     /// The VM's id.
     pub vm: Option<String>,
     /// The host it acts on; for a move the one it leaves.
-    pub host: String,
+    pub host: Option<String>,
+    /// The load that is no host it acts on.
+    #[serde(default)]
+    pub load: Option<String>,
     /// Where a move goes.
     pub to: Option<String>,
     /// The tier it belongs to.

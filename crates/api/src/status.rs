@@ -24,6 +24,9 @@ pub struct Status {
     pub domains: Vec<Domain>,
     /// Hosts by name.
     pub hosts: Vec<Host>,
+    /// Loads that are no hosts, of those that can be told to stop or be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<Load>,
     /// VMs.
     pub vms: Vec<Vm>,
     /// The run under way.
@@ -147,6 +150,19 @@ pub struct LastResort {
     pub fires_in_s: Option<u64>,
     /// Why it could not be set or cancelled.
     pub failure: Option<String>,
+}
+
+/// One load that is no host, of those that can be told to stop or be seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Its name.
+    pub name: String,
+    /// `on`, `off` (proven) or `unknown`.
+    pub state: String,
+    /// Time until its power is taken to end; absent while it is not at risk.
+    pub power_ends_in_s: Option<u64>,
+    /// Its power in words.
+    pub power: String,
 }
 
 /// One VM.

@@ -19,7 +19,7 @@ mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 pub(crate) use convert::{pace, policy, topology};
 pub(crate) use render::render;
@@ -110,6 +110,7 @@ impl Config {
         }
         self.alerts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.upses.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
+        self.loads.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.hosts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
     }
 }

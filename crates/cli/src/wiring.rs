@@ -1,6 +1,7 @@
 //! From the configuration to what the controller looks at and drives: the one place that knows the concrete drivers.
 
 pub(crate) mod alert;
+pub(crate) mod order;
 pub(crate) mod reload;
 
 use crate::command::connect::Place;
@@ -9,7 +10,7 @@ use crate::config::section::host::{Host, Ipmi, Ssh};
 use crate::config::section::nut::{NutTls, TlsFault};
 use crate::config::section::redfish::Redfish;
 use crate::config::section::wol::Wol;
-use crate::config::section::{Nut, Ups};
+use crate::config::section::{Load, Nut, Ups};
 use crate::config::{self, Config, Located, SecretError, SecretSource};
 use crate::failure::Failure;
 use crate::output::Style;
@@ -18,7 +19,7 @@ use ridethrough_decide::SiteConfig;
 use ridethrough_devices::nut;
 use ridethrough_driver::tls::Trust;
 use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
-use ridethrough_model::{HostId, PlatformId, UpsId};
+use ridethrough_model::{HostId, LoadId, PlatformId, UpsId};
 use ridethrough_platforms::{ipmi, libvirt, redfish, ssh, wol};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -107,6 +108,11 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
         endpoints.hosts.insert(HostId::new(name.as_str()), host_means(ssh.clone(), &entry.value)?);
         if let Some(ssh) = ssh {
             endpoints.last_resorts.insert(HostId::new(name.as_str()), Arc::new(ssh::DeadManTimer::new(ssh, name)));
+        }
+    }
+    for (name, entry) in &config.loads {
+        if let Load::Command(load) = &entry.value {
+            endpoints.loads.insert(LoadId::new(name.as_str()), order::load_means(name, load)?);
         }
     }
     Ok(endpoints)

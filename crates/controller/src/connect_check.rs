@@ -1,14 +1,15 @@
 //! `check --connect`: asks every UPS, platform and host once and says what would go wrong in an outage. Changes nothing.
 
 mod last_resort;
+mod loads;
 mod masters;
 
 use ridethrough_decide::SiteConfig;
 use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
-    Finding, FindingLevel, HostId, HostPowerState, Inventory, Mono, PlatformId, Reading, Silence, SilenceKind, Topology, UpsId,
-    UpsTopology, Vm,
+    Finding, FindingLevel, HostId, HostPowerState, Inventory, LoadId, Mono, PlatformId, Reading, Silence, SilenceKind, Topology,
+    UpsId, UpsTopology, Vm,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Endpoints {
     pub hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
     /// The dead-man timers of hosts.
     pub last_resorts: BTreeMap<HostId, Arc<dyn LastResort>>,
+    /// Means to see, stop and start a load that is no host.
+    pub loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
 }
 
 /// How long each may take.
@@ -67,6 +70,12 @@ pub async fn check(endpoints: &Endpoints, config: &SiteConfig, now: Mono) -> Vec
     for (id, driver) in &endpoints.last_resorts {
         let (id, driver, has_timer) = (id.clone(), driver.clone(), config.topology.timers.contains(id));
         asked.spawn(async move { Word::Findings(last_resort::ask(id, &*driver, has_timer, now).await) });
+    }
+    for (id, means) in &endpoints.loads {
+        for one in means {
+            let (id, one) = (id.clone(), one.clone());
+            asked.spawn(async move { Word::Findings(loads::ask(&id, &*one, LIMIT, now).await) });
+        }
     }
     let mut findings = Vec::new();
     let mut inventories = BTreeMap::new();

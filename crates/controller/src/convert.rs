@@ -5,7 +5,8 @@ use crate::plan_order::in_order;
 use crate::server::{Configuration, Present};
 use ridethrough_api as api;
 use ridethrough_decide::{
-    ActionPhase, ActionView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, RunView, SourceKind, UpsView, VmView,
+    ActionPhase, ActionView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, LoadView, RunView, SourceKind, UpsView,
+    VmView,
 };
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
@@ -24,6 +25,7 @@ pub(crate) fn status(now: &Present) -> api::Status {
         upses: view.upses.iter().map(ups).collect(),
         domains: view.domains.iter().map(domain).collect(),
         hosts: view.hosts.iter().map(host).collect(),
+        loads: view.loads.iter().map(load).collect(),
         vms: view.vms.iter().map(vm).collect(),
         run: view.run.as_ref().map(run),
         hold: view.hold.as_ref().map(hold),
@@ -128,14 +130,9 @@ fn domain(domain: &DomainView) -> api::Domain {
 }
 
 fn host(host: &HostView) -> api::Host {
-    let state = match host.verdict {
-        HostVerdict::On => "on",
-        HostVerdict::Off => "off",
-        HostVerdict::Unknown => "unknown",
-    };
     api::Host {
         name: host.id.to_string(),
-        state: state.to_owned(),
+        state: verdict_word(host.verdict).to_owned(),
         is_connected: host.connected,
         power_ends_in_s: secs(host.power_ends_in),
         power: host.power.clone(),
@@ -153,6 +150,23 @@ fn host(host: &HostView) -> api::Host {
             fires_in_s: secs(timer.fires_in),
             failure: timer.failure.clone(),
         }),
+    }
+}
+
+fn load(load: &LoadView) -> api::Load {
+    api::Load {
+        name: load.id.to_string(),
+        state: verdict_word(load.verdict).to_owned(),
+        power_ends_in_s: secs(load.power_ends_in),
+        power: load.power.clone(),
+    }
+}
+
+fn verdict_word(verdict: HostVerdict) -> &'static str {
+    match verdict {
+        HostVerdict::On => "on",
+        HostVerdict::Off => "off",
+        HostVerdict::Unknown => "unknown",
     }
 }
 
@@ -294,7 +308,8 @@ fn planned(action: &Action, plan: &Plan, names: &Names, from: Mono) -> api::Plan
         text: op_text(&action.op, names),
         op: op_word(&action.op).to_owned(),
         vm: action.op.vm().map(ToString::to_string),
-        host: action.op.host().to_string(),
+        host: action.op.host().map(ToString::to_string),
+        load: action.op.load().map(ToString::to_string),
         to: match &action.op {
             Op::MoveVm { to, .. } | Op::AbortMove { to, .. } => Some(to.to_string()),
             _ => None,
@@ -319,6 +334,8 @@ fn gate_text(gate: &Gate, plan: &Plan, names: &Names) -> String {
         Gate::Done(id) => format!("{} is done", named(id)),
         Gate::HostEmpty(host) => format!("no VM runs on {host}"),
         Gate::HostReady(host) => format!("host {host} is up"),
+        Gate::HostOff(host) => format!("host {host} is proven off"),
+        Gate::LoadReady(load) => format!("load {load} is on"),
     }
 }
 
@@ -332,5 +349,7 @@ fn op_word(op: &Op) -> &'static str {
         Op::SetAutostart { .. } => "set-autostart",
         Op::ShutDownHost { .. } => "shut-down-host",
         Op::WakeHost { .. } => "wake-host",
+        Op::StopLoad { .. } => "stop-load",
+        Op::StartLoad { .. } => "start-load",
     }
 }

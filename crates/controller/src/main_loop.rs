@@ -129,6 +129,7 @@ impl Loop {
                 Effect::Follow { ups, is_needed } => self.pollers.follow(&ups, is_needed),
                 Effect::Timer { host, call } => self.timers.ask(host, call),
                 Effect::ObserveHost(host) => self.pollers.hasten_host(&host),
+                Effect::ObserveLoad(load) => self.pollers.hasten_load(&load),
                 Effect::ReadInventory(platform) => self.pollers.hasten_platform(&platform),
                 Effect::Notify(notice) => self.notify(notice),
                 Effect::Answer(reply) => answer = Some(reply),

@@ -207,7 +207,7 @@ impl Narrator {
         }
         if let Some(op) = event.action.and_then(|action| self.ops.get(&(record.run, ActionId(action)))) {
             event.vm = op.vm().map(ToString::to_string);
-            event.host = Some(op.host().to_string());
+            event.host = op.host().map(ToString::to_string);
         }
     }
 }
@@ -226,7 +226,7 @@ pub fn op_text(op: &Op, names: &Names) -> String {
             format!("{} autostart of VM {} on {host}", if *enabled { "put back" } else { "pause" }, name(vm))
         }
         Op::ShutDownHost { host } => format!("shut down host {host}"),
-        Op::WakeHost { host } => format!("wake host {host}"),
+        Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => op.to_string(),
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Pace {
     pub call_deadline: Duration,
     /// How long a host may take to accept being shut down or woken.
     pub host_call_deadline: Duration,
+    /// How long a load may take to accept being stopped or started. Its own time limit is shorter.
+    pub load_call_deadline: Duration,
     /// How long the end waits for the journal.
     pub flush_deadline: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Pace {
             host_deadline: Duration::from_secs(8),
             call_deadline: Duration::from_secs(10),
             host_call_deadline: Duration::from_secs(15),
+            load_call_deadline: Duration::from_secs(600),
             flush_deadline: Duration::from_secs(5),
         }
     }

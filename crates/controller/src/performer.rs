@@ -11,7 +11,7 @@ use crate::poller::panic_text;
 use ridethrough_decide::StepReply;
 use ridethrough_driver::{Cx, Error, HostPower, Platform};
 use ridethrough_model::{
-    ActionId, Failure, FailureKind, HostId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect, VmId,
+    ActionId, Failure, FailureKind, HostId, LoadId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -70,12 +70,16 @@ struct Job {
 enum Object<'a> {
     Vm(&'a VmId),
     Host(&'a HostId),
+    Load(&'a LoadId),
+    /// What is about none of them.
+    Site,
 }
 
 impl Job {
     fn object(&self) -> Object<'_> {
         let op = self.call.op();
-        op.vm().map_or_else(|| Object::Host(op.host()), Object::Vm)
+        let other = || op.load().map(Object::Load).or_else(|| op.host().map(Object::Host));
+        op.vm().map(Object::Vm).or_else(other).unwrap_or(Object::Site)
     }
     fn platform(&self) -> Option<PlatformId> {
         self.call.op().vm().map(VmId::platform)
@@ -97,6 +101,7 @@ pub(crate) struct Performers {
     pace: Arc<Pace>,
     platforms: BTreeMap<PlatformId, Arc<dyn Platform>>,
     hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+    loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
     queue: VecDeque<Job>,
     /// What has no reply yet, waiting or under way.
     open: BTreeSet<(Ticket, u8)>,
@@ -111,12 +116,14 @@ impl Performers {
         pace: Arc<Pace>,
         platforms: BTreeMap<PlatformId, Arc<dyn Platform>>,
         hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+        loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
     ) -> Self {
         Self {
             clock,
             pace,
             platforms,
             hosts,
+            loads,
             queue: VecDeque::new(),
             open: BTreeSet::new(),
             refused: VecDeque::new(),
@@ -129,6 +136,7 @@ impl Performers {
     pub(crate) fn exchange(&mut self, endpoints: Endpoints, pace: Arc<Pace>) {
         self.platforms = endpoints.platforms;
         self.hosts = endpoints.hosts;
+        self.loads = endpoints.loads;
         self.pace = pace;
     }
 
@@ -222,8 +230,11 @@ impl Performers {
                 self.workers.spawn(async move { on_platform(platform, &call, &cx).await })
             }
             None => {
-                let means = self.hosts.get(call.op().host()).cloned().unwrap_or_default();
-                let limit = self.pace.host_call_deadline;
+                let (means, limit) = match (call.op().load(), call.op().host()) {
+                    (Some(load), _) => (self.loads.get(load), self.pace.load_call_deadline),
+                    (None, host) => (host.and_then(|host| self.hosts.get(host)), self.pace.host_call_deadline),
+                };
+                let means = means.cloned().unwrap_or_default();
                 self.workers.spawn(async move { on_host(&means, &call, limit, now).await })
             }
         };
@@ -242,14 +253,16 @@ impl<'a> Load<'a> {
     fn add(&mut self, job: &'a Job) {
         if let Some(platform) = job.platform() {
             *self.platforms.entry(platform).or_default() += 1;
-            *self.hosts.entry(job.call.op().host()).or_default() += 1;
+            if let Some(host) = job.call.op().host() {
+                *self.hosts.entry(host).or_default() += 1;
+            }
         }
     }
     /// One host gets at most half of what the platform takes.
     fn has_room(&self, job: &Job, in_flight_max: u32) -> bool {
         let Some(platform) = job.platform() else { return true };
         let on_platform = self.platforms.get(&platform).copied().unwrap_or(0);
-        let on_host = self.hosts.get(job.call.op().host()).copied().unwrap_or(0);
+        let on_host = job.call.op().host().and_then(|host| self.hosts.get(host)).copied().unwrap_or(0);
         on_platform < in_flight_max && on_host < in_flight_max.div_ceil(2)
     }
 }
@@ -278,6 +291,8 @@ async fn on_host(means: &[Arc<dyn HostPower>], call: &Call, limit: Duration, now
         let result: Result<(), Error> = match op {
             Op::ShutDownHost { .. } if capability.can_shut_down => cx.bound("shut down host", one.shut_down(cx)).await,
             Op::WakeHost { .. } if capability.can_wake => cx.bound("wake host", one.wake(cx)).await,
+            Op::StopLoad { .. } if capability.can_shut_down => cx.bound("stop load", one.shut_down(cx)).await,
+            Op::StartLoad { .. } if capability.can_wake => cx.bound("start load", one.wake(cx)).await,
             _ => continue,
         };
         match result {

@@ -24,7 +24,9 @@ fn waits_for(action: &Action, other: &Action) -> bool {
             other.op.is_stop() && other.upses.contains(ups) && other.rank.is_some_and(|other| other > *rank)
         }
         Gate::HigherTiers { rank } => matches!(other.op, Op::StartVm { .. }) && other.rank.is_some_and(|other| other < *rank),
-        Gate::HostEmpty(host) => (other.op.is_stop() || matches!(other.op, Op::MoveVm { .. })) && other.op.host() == host,
+        Gate::HostEmpty(host) => (other.op.is_stop() || matches!(other.op, Op::MoveVm { .. })) && other.op.host() == Some(host),
         Gate::HostReady(host) => matches!(&other.op, Op::WakeHost { host: woken } if woken == host),
+        Gate::HostOff(host) => matches!(&other.op, Op::ShutDownHost { host: down } if down == host),
+        Gate::LoadReady(load) => matches!(&other.op, Op::StartLoad { load: started } if started == load),
     })
 }

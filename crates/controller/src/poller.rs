@@ -9,7 +9,7 @@ use crate::mailbox::Mailbox;
 use crate::pace::Pace;
 use ridethrough_decide::{Input, Part};
 use ridethrough_driver::{Cx, Device, HostPower, Platform};
-use ridethrough_model::{HostId, HostPowerState, PlatformId, Silence, SilenceKind, UpsId};
+use ridethrough_model::{HostId, HostPowerState, LoadId, PlatformId, Silence, SilenceKind, UpsId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) enum Watched {
     Platform(PlatformId),
     /// One of the means to see a host's power, by its place in the list.
     Host(HostId, usize),
+    /// One of the means to see a load, by its place in the list.
+    Load(LoadId, usize),
 }
 
 impl std::fmt::Display for Watched {
@@ -38,6 +40,7 @@ impl std::fmt::Display for Watched {
             Self::Followers(ups) => write!(f, "followers of UPS {ups}"),
             Self::Platform(platform) => write!(f, "platform {platform}"),
             Self::Host(host, _) => write!(f, "power of host {host}"),
+            Self::Load(load, _) => write!(f, "load {load}"),
         }
     }
 }
@@ -61,6 +64,7 @@ fn part_of(watched: &Watched) -> Part {
         Watched::Ups(id) | Watched::Followers(id) => Part::Ups(id.clone()),
         Watched::Platform(id) => Part::Platform(id.clone()),
         Watched::Host(id, _) => Part::Host(id.clone()),
+        Watched::Load(id, _) => Part::Load(id.clone()),
     }
 }
 
@@ -91,8 +95,9 @@ impl Pollers {
         devices: &BTreeMap<UpsId, Arc<dyn Device>>,
         platforms: &BTreeMap<PlatformId, Arc<dyn Platform>>,
         hosts: &BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+        loads: &BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
     ) -> (Self, Arc<Sightings>) {
-        let targets = targets(devices, platforms, hosts);
+        let targets = targets(devices, platforms, hosts, loads);
         let sightings = Arc::new(Mailbox::new());
         let mut pollers = Self {
             targets,
@@ -115,7 +120,7 @@ impl Pollers {
     pub(crate) fn exchange(&mut self, endpoints: &Endpoints, changed: &BTreeSet<Part>, pace: &Arc<Pace>) {
         let is_other_pace = *pace != self.look.pace;
         self.look.pace = pace.clone();
-        let mut wanted = targets(&endpoints.devices, &endpoints.platforms, &endpoints.hosts);
+        let mut wanted = targets(&endpoints.devices, &endpoints.platforms, &endpoints.hosts, &endpoints.loads);
         let stale = |watched: &Watched| is_other_pace || changed.contains(&part_of(watched));
         let ended: Vec<Watched> =
             self.targets.keys().filter(|watched| stale(watched) || !wanted.contains_key(*watched)).cloned().collect();
@@ -159,6 +164,15 @@ impl Pollers {
     pub(crate) fn hasten_host(&self, host: &HostId) {
         let from = Watched::Host(host.clone(), 0);
         let to = Watched::Host(host.clone(), usize::MAX);
+        for (_, poke) in self.targets.range(from..=to).map(|(_, target)| target) {
+            poke.notify_one();
+        }
+    }
+
+    /// Looks soon through every means of the load.
+    pub(crate) fn hasten_load(&self, load: &LoadId) {
+        let from = Watched::Load(load.clone(), 0);
+        let to = Watched::Load(load.clone(), usize::MAX);
         for (_, poke) in self.targets.range(from..=to).map(|(_, target)| target) {
             poke.notify_one();
         }
@@ -208,6 +222,7 @@ fn targets(
     devices: &BTreeMap<UpsId, Arc<dyn Device>>,
     platforms: &BTreeMap<PlatformId, Arc<dyn Platform>>,
     hosts: &BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
+    loads: &BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
 ) -> BTreeMap<Watched, (Target, Arc<Notify>)> {
     let mut targets = BTreeMap::new();
     let mut add = |watched, target| targets.insert(watched, (target, Arc::new(Notify::new())));
@@ -221,6 +236,11 @@ fn targets(
     for (id, means) in hosts {
         for (place, one) in means.iter().enumerate() {
             add(Watched::Host(id.clone(), place), Target::Host(one.clone()));
+        }
+    }
+    for (id, means) in loads {
+        for (place, one) in means.iter().enumerate() {
+            add(Watched::Load(id.clone(), place), Target::Host(one.clone()));
         }
     }
     targets
@@ -245,8 +265,8 @@ fn interval(pace: &Pace, watched: &Watched, is_at_risk: bool) -> Duration {
         (Watched::Followers(_), _) => pace.followers,
         (Watched::Platform(_), false) => pace.inventory_mains,
         (Watched::Platform(_), true) => pace.inventory_battery,
-        (Watched::Host(..), false) => pace.host_mains,
-        (Watched::Host(..), true) => pace.host_battery,
+        (Watched::Host(..) | Watched::Load(..), false) => pace.host_mains,
+        (Watched::Host(..) | Watched::Load(..), true) => pace.host_battery,
     }
 }
 
@@ -258,6 +278,7 @@ async fn poll(look: Look, watched: Watched, target: Target, poke: Arc<Notify>, m
             (Watched::Followers(ups), Target::Ups(device)) => look.at_followers(ups, &**device).await,
             (Watched::Platform(id), Target::Platform(platform)) => Some(look.at_platform(id, &**platform).await),
             (Watched::Host(host, _), Target::Host(means)) => Some(look.at_host(host, &**means).await),
+            (Watched::Load(load, _), Target::Host(means)) => Some(look.at_load(load, &**means).await),
             _ => return,
         };
         if let Some(seen) = seen {
@@ -313,20 +334,23 @@ impl Look {
     }
 
     async fn at_host(&self, host: &HostId, means: &dyn HostPower) -> Input {
+        let state = self.at_power(&format!("host {host}"), means).await;
+        let is_proof = means.capability().can_prove_off;
+        Input::HostPower { host: host.clone(), source: means.name().to_owned(), is_proof, state }
+    }
+
+    async fn at_load(&self, load: &LoadId, means: &dyn HostPower) -> Input {
+        let state = self.at_power(&format!("load {load}"), means).await;
+        let is_proof = means.capability().can_prove_off;
+        Input::LoadPower { load: load.clone(), source: means.name().to_owned(), is_proof, state }
+    }
+
+    async fn at_power(&self, of: &str, means: &dyn HostPower) -> HostPowerState {
         let cx = self.within(self.pace.host_deadline);
-        let state = match bound(&cx, "observe host power", means.observe(&cx)).await {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::warn!(host = %host, means = means.name(), error = %error.to_failure(), "host power cannot be observed");
-                HostPowerState::Unknown
-            }
-        };
-        Input::HostPower {
-            host: host.clone(),
-            source: means.name().to_owned(),
-            is_proof: means.capability().can_prove_off,
-            state,
-        }
+        bound(&cx, "observe power", means.observe(&cx)).await.unwrap_or_else(|error| {
+            tracing::warn!(of, means = means.name(), error = %error.to_failure(), "power cannot be observed");
+            HostPowerState::Unknown
+        })
     }
 
     fn within(&self, limit: Duration) -> Cx {

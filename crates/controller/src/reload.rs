@@ -8,7 +8,7 @@ use crate::pace::Pace;
 use ridethrough_api::code;
 use ridethrough_decide::{Part, Proposal, SiteConfig};
 use ridethrough_driver::Cx;
-use ridethrough_model::{Finding, HostId, Inventory, PlatformId, Reading, UpsId};
+use ridethrough_model::{Finding, HostId, Inventory, LoadId, PlatformId, Reading, UpsId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Prints {
     pub platforms: BTreeMap<PlatformId, String>,
     /// Hosts' own means.
     pub hosts: BTreeMap<HostId, String>,
+    /// Loads that can be told something.
+    pub loads: BTreeMap<LoadId, String>,
 }
 
 impl Prints {
@@ -49,6 +51,7 @@ impl Prints {
         parts.extend(different(&self.devices, &new.devices).map(|id| Part::Ups(id.clone())));
         parts.extend(different(&self.platforms, &new.platforms).map(|id| Part::Platform(id.clone())));
         parts.extend(different(&self.hosts, &new.hosts).map(|id| Part::Host(id.clone())));
+        parts.extend(different(&self.loads, &new.loads).map(|id| Part::Load(id.clone())));
         parts
     }
 }
@@ -268,12 +271,13 @@ impl Trial {
     /// Takes the drivers of before for what did not change, and looks once at every UPS and platform that did.
     async fn look(self, mut fresh: Fresh) -> Ready {
         let changed = self.prints.changes(&fresh.prints);
-        let Endpoints { devices, platforms, hosts, last_resorts } = &mut fresh.endpoints;
+        let Endpoints { devices, platforms, hosts, last_resorts, loads } = &mut fresh.endpoints;
         let old = self.endpoints;
         keep(devices, old.devices, |id| changed.contains(&Part::Ups(id.clone())));
         keep(platforms, old.platforms, |id| changed.contains(&Part::Platform(id.clone())));
         keep(hosts, old.hosts, |id| changed.contains(&Part::Host(id.clone())));
         keep(last_resorts, old.last_resorts, |id| changed.contains(&Part::Host(id.clone())));
+        keep(loads, old.loads, |id| changed.contains(&Part::Load(id.clone())));
         let now = self.clock.now().mono;
         let mut asked: JoinSet<Result<Seen, String>> = JoinSet::new();
         for device in devices.iter().filter(|(id, _)| changed.contains(&Part::Ups((*id).clone()))).map(|(_, one)| one.clone()) {

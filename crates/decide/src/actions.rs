@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// How often a task is polled.
 const POLL_EVERY: Millis = Millis::from_secs(1);
 /// How often a host's power is asked after while something was done to it.
-const OBSERVE_EVERY: Millis = Millis::from_secs(2);
+pub(crate) const OBSERVE_EVERY: Millis = Millis::from_secs(2);
 /// A question unanswered for so long is asked again.
 const ANSWER_MAX: Millis = Millis::from_secs(60);
 /// A stop that nobody wants any more is waited for this many budgets; a guest that is slow still goes down, and must be seen to.
@@ -84,6 +84,8 @@ impl<'a> Gates<'a> {
             Gate::HigherTiers { rank } => self.unsettled_start.is_none_or(|least| least >= *rank),
             Gate::HostEmpty(host) => self.site.is_host_empty(host),
             Gate::HostReady(host) => self.site.is_host_ready(host, self.now),
+            Gate::HostOff(host) => self.site.is_proven_off(host, self.now),
+            Gate::LoadReady(load) => self.site.is_load_ready(load, self.now),
         }
     }
 
@@ -171,6 +173,7 @@ impl Site {
             // Proof must be younger than the deed.
             evidence.forget();
         }
+        self.forget_load(&action.op);
         self.after(place, Effect::Start { run: run_id, action: action.id, attempt, op: action.op.clone() });
     }
 
@@ -244,6 +247,10 @@ impl Site {
                 self.ask_after_host(id, &state, now);
                 continue;
             }
+            if let Some(load) = state.op.load().cloned() {
+                self.ask_after_load(id, &load, &state, now);
+                continue;
+            }
             let live = self.live.entry(id).or_default();
             if live.asked_at.is_some_and(|asked| now.mono.since(asked) < ANSWER_MAX) || now.mono < live.next_at {
                 continue;
@@ -261,7 +268,7 @@ impl Site {
 
     /// A host's wanted state is composed here, from everything that says something about it.
     fn ask_after_host(&mut self, id: ActionId, state: &ActionState, now: &Now) {
-        let host = state.op.host().clone();
+        let Some(host) = state.op.host().cloned() else { return };
         let live = self.live.entry(id).or_default();
         let since = live.attempt_at;
         if now.mono >= live.next_at {
@@ -307,7 +314,7 @@ impl Site {
         }
     }
 
-    fn fail(&mut self, id: ActionId, attempt: u32, kind: FailureKind, message: String, now: &Now) {
+    pub(crate) fn fail(&mut self, id: ActionId, attempt: u32, kind: FailureKind, message: String, now: &Now) {
         let failure = Failure { kind, took_effect: TookEffect::Possible, message };
         self.finish(id, attempt, Outcome::Failed(failure), now);
     }

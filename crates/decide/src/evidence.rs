@@ -29,6 +29,8 @@ struct Word {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostEvidence {
     words: BTreeMap<String, Word>,
+    /// When something last said that it is on.
+    on_at: Option<Mono>,
 }
 
 /// A word older than this says nothing any more.
@@ -37,6 +39,9 @@ const WORD_AGE_MAX: Millis = Millis::from_secs(90);
 impl HostEvidence {
     /// Takes in what a source says.
     pub fn hear(&mut self, source: &str, is_proof: bool, state: HostPowerState, at: Mono) {
+        if state == HostPowerState::On {
+            self.on_at = Some(at);
+        }
         self.words.insert(source.to_owned(), Word { state, is_proof, at });
     }
 
@@ -48,7 +53,8 @@ impl HostEvidence {
     /// Forgets what was said before that moment: proof must be younger than the deed it proves.
     #[must_use]
     pub fn since(&self, moment: Mono) -> Self {
-        Self { words: self.words.iter().filter(|(_, w)| w.at >= moment).map(|(s, w)| (s.clone(), *w)).collect() }
+        let words = self.words.iter().filter(|(_, w)| w.at >= moment).map(|(s, w)| (s.clone(), *w)).collect();
+        Self { words, on_at: self.on_at.filter(|at| *at >= moment) }
     }
 
     /// What is concluded now.
@@ -62,6 +68,18 @@ impl HostEvidence {
             return HostVerdict::Off;
         }
         HostVerdict::Unknown
+    }
+
+    /// When something last said that it is on, also of what was forgotten since.
+    #[must_use]
+    pub fn on_at(&self) -> Option<Mono> {
+        self.on_at
+    }
+
+    /// Whether every source has been asked again since that moment, and none knew anything.
+    #[must_use]
+    pub fn is_quiet_since(&self, moment: Mono) -> bool {
+        !self.words.is_empty() && self.words.values().all(|word| word.at >= moment && word.state == HostPowerState::Unknown)
     }
 
     /// Who proves it off, for the journal.

@@ -71,7 +71,9 @@ impl Site {
             | Op::MoveVm { .. }
             | Op::SetAutostart { .. }
             | Op::ShutDownHost { .. }
-            | Op::WakeHost { .. } => self.is_restrained(),
+            | Op::WakeHost { .. }
+            | Op::StopLoad { .. }
+            | Op::StartLoad { .. } => self.is_restrained(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::reconfigure::Proposal;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, Millis, Notice,
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, LoadId, Millis, Notice,
     Observed, Op, PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
 };
 use std::collections::BTreeSet;
@@ -49,6 +49,17 @@ pub enum Input {
         call: TimerCall,
         /// What the host says now.
         answer: Result<LastResortState, Failure>,
+    },
+    /// One source said something about a load that is no host.
+    LoadPower {
+        /// Which load.
+        load: LoadId,
+        /// Who said it: "probe", "ping".
+        source: String,
+        /// Whether this source's "off" is proof.
+        is_proof: bool,
+        /// What it said.
+        state: HostPowerState,
     },
     /// The answer to an effect about an action.
     Reply {
@@ -225,6 +236,8 @@ pub enum Effect {
     },
     /// Ask all sources of a host's power; answer with [`Input::HostPower`] for each.
     ObserveHost(HostId),
+    /// Ask all sources about a load; answer with [`Input::LoadPower`] for each.
+    ObserveLoad(LoadId),
     /// Read that platform's inventory soon.
     ReadInventory(PlatformId),
     /// Tell a person.

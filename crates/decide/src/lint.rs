@@ -17,6 +17,7 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Finding> {
     tiers_are_in_order(plan, snapshot, &mut findings);
     hosts_are_empty_first(plan, snapshot, &mut findings);
     force_is_last(plan, snapshot, &mut findings);
+    loads_outlive_hosts(plan, snapshot, &mut findings);
     findings
 }
 
@@ -105,6 +106,19 @@ fn hosts_are_empty_first(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Ve
         let empty = Gate::HostEmpty(host.clone());
         if carries_vms && !action.gates.contains(&empty) && !action.gates_hard.contains(&empty) {
             findings.push(error(format!("host {host}"), "It would be shut down without being empty.".to_owned()));
+        }
+    }
+}
+
+fn loads_outlive_hosts(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    for action in plan.actions.values() {
+        let Op::StopLoad { load } = &action.op else { continue };
+        let needs_it = |(_, host): &(&HostId, &ridethrough_model::HostTopology)| host.needs.contains(load);
+        for (host, _) in snapshot.topology.hosts.iter().filter(needs_it) {
+            if !action.gates_hard.contains(&Gate::HostOff(host.clone())) {
+                let message = format!("It would be told to stop while {host}, which needs it, may still run.");
+                findings.push(error(format!("load {load}"), message));
+            }
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
-use crate::{plan_back, plan_hosts, plan_outage};
+use crate::{plan_back, plan_hosts, plan_loads, plan_outage};
 use ridethrough_model::plan::Gate;
-use ridethrough_model::{Action, ActionId, HostId, Ids, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, Why};
+use ridethrough_model::{Action, ActionId, HostId, Ids, LoadId, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, Why};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must hold before a step, while steps have no numbers yet.
@@ -19,6 +19,8 @@ pub(crate) enum Need {
     HigherTiers { rank: usize },
     HostEmpty(HostId),
     HostReady(HostId),
+    HostOff(HostId),
+    LoadReady(LoadId),
 }
 
 /// A step without a number.
@@ -71,8 +73,11 @@ pub fn plan(snapshot: &Snapshot<'_>, ids: &mut Ids) -> (Plan, PlanReport) {
     }
     plan_outage::draft(snapshot, &at_risk, &mut steps, &mut report);
     plan_hosts::draft(snapshot, &at_risk, &mut steps);
+    let loads = plan_loads::acting_loads(snapshot);
+    plan_loads::draft(snapshot, &loads, &mut steps, &mut report);
     plan_back::draft(snapshot, &mut steps, &mut report);
-    let upses: BTreeSet<&UpsId> = at_risk.iter().flat_map(|host| host.upses.iter()).collect();
+    let of_loads = loads.iter().flat_map(|load| load.upses.iter());
+    let upses: BTreeSet<&UpsId> = at_risk.iter().flat_map(|host| host.upses.iter()).chain(of_loads).collect();
     let plan = Plan {
         id: ids.plan(),
         parent: snapshot.parent,
@@ -108,6 +113,8 @@ fn number(snapshot: &Snapshot<'_>, steps: Vec<Step>, ids: &mut Ids) -> BTreeMap<
         Need::HigherTiers { rank } => Some(Gate::HigherTiers { rank }),
         Need::HostEmpty(host) => Some(Gate::HostEmpty(host)),
         Need::HostReady(host) => Some(Gate::HostReady(host)),
+        Need::HostOff(host) => Some(Gate::HostOff(host)),
+        Need::LoadReady(load) => Some(Gate::LoadReady(load)),
     };
     steps
         .into_iter()

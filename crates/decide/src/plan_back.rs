@@ -7,6 +7,7 @@ use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
 use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
+use crate::plan_loads;
 use crate::plan_outage::FORCE_LEAD;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::entry::Home;
@@ -32,6 +33,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>, report: &mut
             openings.insert(host, opening);
         }
     }
+    plan_loads::draft_back(snapshot, |ups, needed| ups_survives(snapshot, ups, needed), steps, report);
     start_vms(snapshot, &openings, steps, report);
     move_home(snapshot, &openings, steps, report);
     put_back_autostart(snapshot, &openings, steps, report);
@@ -54,12 +56,19 @@ impl Opening {
     fn allows(&self, rank: usize) -> bool {
         self.is_latest || self.rank_max.is_some_and(|max| rank <= max)
     }
+    /// The loads it waits for. After `return_latest` it is brought back without them: an alarm has told by then.
+    fn ready_needs(&self, snapshot: &Snapshot<'_>, host: &HostId) -> Vec<Need> {
+        if self.is_latest { Vec::new() } else { plan_loads::ready_needs(snapshot, host) }
+    }
 }
 
 fn opening(snapshot: &Snapshot<'_>, host: &HostId, report: &mut PlanReport) -> Option<Opening> {
     let topology = snapshot.topology.hosts.get(host)?;
     let upses: BTreeSet<UpsId> = topology.feeds.iter().map(|feed| feed.ups.clone()).collect();
-    let wants: Vec<&Want> = snapshot.domains_of(&upses).filter_map(|domain| snapshot.wants.get(domain)).collect();
+    // What it stands on must be back too.
+    let of_needs = snapshot.stoppable_needs(topology).flat_map(|(_, load)| &load.feeds).map(|feed| feed.ups.clone());
+    let all: BTreeSet<UpsId> = upses.iter().cloned().chain(of_needs).collect();
+    let wants: Vec<&Want> = snapshot.domains_of(&all).filter_map(|domain| snapshot.wants.get(domain)).collect();
     let stable_since = wants
         .iter()
         .filter_map(|want| if let Want::Return { stable_since } = want { Some(*stable_since) } else { None })
@@ -165,6 +174,7 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
     let mut step = Step::new(op, snapshot.now, topology.boot_time, "return in order", text);
     step.upses.clone_from(&opening.upses);
     step.observe_only = opening.observe_only;
+    step.needs_hard = opening.ready_needs(snapshot, host);
     steps.push(step);
 }
 
@@ -218,6 +228,7 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         step.observe_only = opening.observe_only;
         step.needs = vec![Need::HigherTiers { rank: home.rank }];
         step.needs_hard = vec![Need::HostReady(vm.host.clone())];
+        step.needs_hard.extend(opening.ready_needs(snapshot, &vm.host));
         steps.push(step);
     }
 }
@@ -303,6 +314,7 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
     };
     let mut missing: Vec<String> = snapshot.homes.iter().filter_map(is_missing).collect();
     missing.extend(snapshot.hosts_down.iter().filter(|host| !snapshot.is_ready(host)).map(|host| format!("{host} is not back")));
+    missing.extend(plan_loads::not_back(snapshot).map(|load| format!("load {load} is not back")));
     missing
 }
 

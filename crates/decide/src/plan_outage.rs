@@ -308,7 +308,7 @@ fn upper(text: &str) -> String {
 
 /// The moment from which waiting one more tick would lose a movable VM or make a clean stop impossible in that domain.
 pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, domain_upses: &BTreeSet<UpsId>) -> Option<Mono> {
-    let mut earliest: Option<Mono> = None;
+    let mut earliest: Option<Mono> = crate::plan_loads::must_act_at(snapshot, domain_upses);
     for (id, topology) in &snapshot.topology.hosts {
         let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
         if upses.is_disjoint(domain_upses) {

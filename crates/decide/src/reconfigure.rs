@@ -7,7 +7,7 @@
 use crate::input::CommandReply;
 use crate::site::Site;
 use ridethrough_model::{
-    DomainId, DomainMode, Entry, Finding, FindingLevel, HostId, Inventory, Now, PlatformId, Reading, Severity, UpsId,
+    DomainId, DomainMode, Entry, Finding, FindingLevel, HostId, Inventory, LoadId, Now, PlatformId, Reading, Severity, UpsId,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,6 +21,8 @@ pub enum Part {
     Platform(PlatformId),
     /// A host's own means: its shutdown, its BMC.
     Host(HostId),
+    /// A load that can be told something.
+    Load(LoadId),
 }
 
 impl fmt::Display for Part {
@@ -29,6 +31,7 @@ impl fmt::Display for Part {
             Self::Ups(id) => write!(f, "UPS {id}"),
             Self::Platform(id) => write!(f, "platform {id}"),
             Self::Host(id) => write!(f, "host {id}"),
+            Self::Load(id) => write!(f, "load {id}"),
         }
     }
 }
@@ -200,6 +203,9 @@ impl Site {
         let hosts = &self.config.topology.hosts;
         let is_same = |id: &HostId| hosts.contains_key(id) && !changed.contains(&Part::Host(id.clone()));
         self.evidence = old.evidence.iter().filter(|(id, _)| is_same(id)).map(clone_pair).collect();
+        let loads = &self.config.topology.loads;
+        let is_same = |id: &LoadId| loads.contains_key(id) && !changed.contains(&Part::Load(id.clone()));
+        self.load_evidence = old.load_evidence.iter().filter(|(id, _)| is_same(id)).map(clone_pair).collect();
     }
 }
 

@@ -20,6 +20,10 @@ impl Site {
         }
         let is_host = matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. });
         let has_task = matches!(state.phase, ActionPhase::Accepted(_));
+        if state.op.load().is_some() {
+            self.take_load_reply(action, attempt, has_task, reply, now);
+            return;
+        }
         let live = self.live.entry(action).or_default();
         live.asked_at = None;
         match reply {
@@ -63,7 +67,7 @@ impl Site {
         }
     }
 
-    fn not_carried_out(&mut self, action: ActionId, attempt: u32, why: &str, now: &Now) {
+    pub(crate) fn not_carried_out(&mut self, action: ActionId, attempt: u32, why: &str, now: &Now) {
         let failure = Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message: why.to_owned() };
         self.finish(action, attempt, Outcome::Failed(failure), now);
     }
@@ -101,7 +105,8 @@ impl Site {
             Op::StartVm { vm, host } => self.patch(vm, Patch::Power(VmPower::Running, host.clone()), now),
             Op::MoveVm { vm, to, .. } => self.patch(vm, Patch::Power(VmPower::Running, to.clone()), now),
             Op::SetAutostart { vm, enabled, .. } => self.patch(vm, Patch::Autostart(*enabled), now),
-            Op::AbortMove { .. } | Op::ShutDownHost { .. } | Op::WakeHost { .. } => {}
+            Op::AbortMove { .. } | Op::ShutDownHost { .. } | Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => {
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
-    ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId, TaskRef,
-    UpsId, VmId,
+    ActionId, Entry, Failure, FailureKind, HostId, LoadId, Millis, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId,
+    TaskRef, UpsId, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -40,8 +40,8 @@ pub struct ActionState {
     pub budget: Millis,
     /// When the first attempt was intended.
     pub since: Option<Mono>,
-    /// When the last attempt was intended.
-    pub tried_at: Option<Mono>,
+    /// The record in which the last attempt was intended. An order, not a time: clocks begin anew with every boot.
+    pub tried_in: Option<u64>,
     /// It used its budget.
     pub has_overrun: bool,
     /// Only said, not done.
@@ -119,6 +119,8 @@ pub struct RunState {
     pub moved: BTreeSet<VmId>,
     /// Hosts that we shut down, or began to.
     pub hosts_down: BTreeSet<HostId>,
+    /// Loads that we stopped, or began to.
+    pub loads_down: BTreeSet<LoadId>,
     /// Hosts past the point of no return.
     pub latched: BTreeSet<HostId>,
     /// Domains that began to act, by the last edge about them.
@@ -127,8 +129,8 @@ pub struct RunState {
     pub lost: BTreeMap<UpsId, Mono>,
     /// UPSes that ordered everybody down and were not seen back on mains.
     pub forced: BTreeSet<UpsId>,
-    /// When mains was last lost, back or found stable somewhere.
-    pub turned: Option<Mono>,
+    /// The record in which mains was last lost, back or found stable somewhere.
+    pub turned: Option<u64>,
     /// A person aborted it: nothing is started.
     pub aborted: Option<Aborted>,
     /// How it ended.
@@ -160,6 +162,7 @@ impl RunState {
             stopped: BTreeSet::new(),
             moved: BTreeSet::new(),
             hosts_down: BTreeSet::new(),
+            loads_down: BTreeSet::new(),
             latched: BTreeSet::new(),
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
@@ -257,7 +260,7 @@ impl RunState {
 
     fn power(&mut self, event: &PowerEvent, at: Mono) {
         if matches!(event, PowerEvent::MainsLost { .. } | PowerEvent::MainsBack { .. } | PowerEvent::MainsStable { .. }) {
-            self.turned = Some(at);
+            self.turned = Some(self.seq + 1);
         }
         match event {
             PowerEvent::MainsLost { ups, .. } => {
@@ -289,7 +292,7 @@ impl RunState {
                 attempts_max: action.attempts_max,
                 budget: action.budget,
                 since: None,
-                tried_at: None,
+                tried_in: None,
                 has_overrun: false,
                 observe_only: action.observe_only,
                 why: action.why.text.clone(),
@@ -317,7 +320,7 @@ impl RunState {
         state.attempts = attempt;
         state.phase = ActionPhase::Intended;
         state.since.get_or_insert(at);
-        state.tried_at = Some(at);
+        state.tried_in = Some(self.seq + 1);
         match op {
             Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } => {
                 self.stopped.insert(vm.clone());
@@ -327,6 +330,9 @@ impl RunState {
             }
             Op::ShutDownHost { host } => {
                 self.hosts_down.insert(host.clone());
+            }
+            Op::StopLoad { load } => {
+                self.loads_down.insert(load.clone());
             }
             _ => {}
         }
@@ -343,7 +349,7 @@ impl RunState {
 
     fn finish(&mut self, action: ActionId, attempt: u32, outcome: &Outcome) -> Result<(), String> {
         let state = self.open_attempt(action, attempt)?;
-        let (op, tried_at, is_first) = (state.op.clone(), state.tried_at, attempt == 1);
+        let (op, tried_in, is_first) = (state.op.clone(), state.tried_in, attempt == 1);
         let is_done = match outcome {
             Outcome::Done { detail } => {
                 state.phase = ActionPhase::Done;
@@ -365,7 +371,7 @@ impl RunState {
         };
         let is_unsent = matches!(outcome, Outcome::Dropped(_)) && is_first;
         if is_done {
-            self.undo_marks(&op, tried_at);
+            self.undo_marks(&op, tried_in);
         } else if is_unsent {
             self.take_back_marks(action, &op);
         }
@@ -373,9 +379,9 @@ impl RunState {
     }
 
     /// What came back needs no bringing back any more, unless it was sent away again before its coming back was seen.
-    fn undo_marks(&mut self, op: &Op, tried_at: Option<Mono>) {
+    fn undo_marks(&mut self, op: &Op, tried_in: Option<u64>) {
         let is_later = |is_away: &dyn Fn(&Op) -> bool| {
-            self.actions.values().any(|action| action.attempts > 0 && action.tried_at > tried_at && is_away(&action.op))
+            self.actions.values().any(|action| action.attempts > 0 && action.tried_in > tried_in && is_away(&action.op))
         };
         match op {
             Op::StartVm { vm, .. } if !is_later(&|away| away.is_stop() && away.vm() == Some(vm)) => {
@@ -390,6 +396,9 @@ impl RunState {
             Op::WakeHost { host } if !is_later(&|away| matches!(away, Op::ShutDownHost { host: down } if down == host)) => {
                 self.hosts_down.remove(host);
                 self.latched.remove(host);
+            }
+            Op::StartLoad { load } if !is_later(&|away| matches!(away, Op::StopLoad { load: down } if down == load)) => {
+                self.loads_down.remove(load);
             }
             _ => {}
         }
@@ -408,6 +417,9 @@ impl RunState {
             }
             Op::ShutDownHost { host } if !others().any(|o| matches!(o, Op::ShutDownHost { host: down } if down == host)) => {
                 self.hosts_down.remove(host);
+            }
+            Op::StopLoad { load } if !others().any(|o| matches!(o, Op::StopLoad { load: down } if down == load)) => {
+                self.loads_down.remove(load);
             }
             _ => {}
         }

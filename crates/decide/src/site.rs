@@ -19,7 +19,7 @@ use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, Mono, Now, Op, PlanCause,
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, Op, PlanCause,
     PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +69,7 @@ pub struct Site {
     pub(crate) inventory_findings: BTreeMap<PlatformId, Vec<Finding>>,
     pub(crate) patches: BTreeMap<VmId, Vec<(Mono, Patch)>>,
     pub(crate) evidence: BTreeMap<HostId, HostEvidence>,
+    pub(crate) load_evidence: BTreeMap<LoadId, HostEvidence>,
     pub(crate) domains: BTreeMap<DomainId, DomainState>,
     pub(crate) modes: BTreeMap<DomainId, DomainMode>,
     pub(crate) maintenance: BTreeMap<UpsId, Mono>,
@@ -114,6 +115,7 @@ impl Site {
             inventory_findings: BTreeMap::new(),
             patches: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            load_evidence: BTreeMap::new(),
             domains,
             modes: BTreeMap::new(),
             maintenance: BTreeMap::new(),
@@ -168,7 +170,7 @@ impl Site {
     /// Takes one input in; returns what is wanted, in order.
     pub fn step(&mut self, now: &Now, input: Input) -> Vec<Effect> {
         let is_tick = matches!(input, Input::Tick);
-        let is_look = is_tick || matches!(input, Input::HostPower { .. });
+        let is_look = is_tick || matches!(input, Input::HostPower { .. } | Input::LoadPower { .. });
         match input {
             Input::Reading(reading) => self.hear(reading, now),
             Input::Followed { ups, clients } => self.note_followers(&ups, clients),
@@ -177,6 +179,7 @@ impl Site {
             Input::InventoryFailed { platform, failure } => self.lose_platform(platform, failure),
             Input::HostPower { host, source, is_proof, state } => self.hear_host(host, &source, is_proof, state, now),
             Input::Timer { host, call, answer } => self.take_timer_answer(&host, call, answer, now),
+            Input::LoadPower { load, source, is_proof, state } => self.hear_load(load, &source, is_proof, state, now),
             Input::Reply { run, action, attempt, reply } => self.take_reply(run, action, attempt, reply, now),
             Input::Durable { run, seq } => self.be_durable(run, seq, now),
             Input::JournalFailed { reason } => self.journal_failed(reason, now),
@@ -399,7 +402,7 @@ impl Site {
         let mut known: BTreeMap<Op, InFlight> = BTreeMap::new();
         let turned = run.and_then(|run| run.turned).unwrap_or_default();
         for (id, action) in run.iter().flat_map(|run| &run.actions) {
-            if action.is_failed_for_good() && action.tried_at.is_some_and(|tried_at| tried_at < turned) {
+            if action.is_failed_for_good() && action.tried_in.is_some_and(|tried_in| tried_in < turned) {
                 // It failed before the power changed: what is wanted now is tried afresh.
                 continue;
             }
@@ -425,6 +428,7 @@ impl Site {
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
             inventories: &self.inventories,
             hosts: self.verdicts(now),
+            loads: self.load_verdicts(now),
             wants: self.domains.iter().filter_map(|(id, state)| Some((id.clone(), want(state, now)?))).collect(),
             armed: self.modes.iter().filter(|(_, mode)| **mode == DomainMode::Armed).map(|(id, _)| id.clone()).collect(),
             maintenance: self.maintenance.keys().cloned().collect(),
@@ -433,6 +437,7 @@ impl Site {
             stopped: run.map(|run| run.stopped.clone()).unwrap_or_default(),
             moved: run.map(|run| run.moved.clone()).unwrap_or_default(),
             hosts_down: run.map(|run| run.hosts_down.clone()).unwrap_or_default(),
+            loads_down: run.map(|run| run.loads_down.clone()).unwrap_or_default(),
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }

@@ -5,8 +5,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::ActionPhase;
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, Millis, Mono, Op, PlanCause, PlanId, PlatformId, Policy, Ppm,
-    Topology, UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Mono, Op, PlanCause, PlanId,
+    PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +76,8 @@ pub struct Snapshot<'a> {
     pub inventories: &'a BTreeMap<PlatformId, Inventory>,
     /// Hosts, as composed from all evidence.
     pub hosts: BTreeMap<HostId, HostVerdict>,
+    /// Loads that something can be said of, as composed from all evidence.
+    pub loads: BTreeMap<LoadId, HostVerdict>,
     /// What is wanted of each domain.
     pub wants: BTreeMap<DomainId, Want>,
     /// Domains that act for real; the others only say what they would do.
@@ -92,6 +94,8 @@ pub struct Snapshot<'a> {
     pub moved: BTreeSet<VmId>,
     /// Hosts that we shut down.
     pub hosts_down: BTreeSet<HostId>,
+    /// Loads that we stopped.
+    pub loads_down: BTreeSet<LoadId>,
     /// The plan to supersede.
     pub parent: Option<PlanId>,
     /// Why a plan is made.
@@ -116,13 +120,35 @@ impl Snapshot<'_> {
             .or_else(|| self.homes.get(id).map(|h| h.name.clone()))
             .unwrap_or_else(|| id.to_string())
     }
-    /// How the host's power is doing.
+    /// How the host's power is doing. Where it needs a load that is told to stop, its power ends when that must begin: the load
+    /// outlives whatever uses it.
     #[must_use]
     pub fn host_risk(&self, host: &HostId) -> HostRisk {
-        self.topology
-            .hosts
-            .get(host)
-            .map_or(HostRisk::Unknown, |topology| risk(&topology.feeds, topology.feeds_min, &self.sources, self.now))
+        let Some(topology) = self.topology.hosts.get(host) else { return HostRisk::Unknown };
+        let own = risk(&topology.feeds, topology.feeds_min, &self.sources, self.now);
+        self.stoppable_needs(topology).fold(own, |own, (_, load)| match self.load_risk(load) {
+            HostRisk::AtRisk { ends_at, upses } => sooner(own, ends_at - load.stop_time - PROOF_LEAD, upses),
+            _ => own,
+        })
+    }
+    /// The loads a host needs that are told to stop in an outage.
+    pub fn stoppable_needs<'a>(&'a self, host: &'a HostTopology) -> impl Iterator<Item = (&'a LoadId, &'a LoadTopology)> {
+        let loads = host.needs.iter().filter_map(|need| self.topology.loads.get_key_value(need));
+        loads.filter(|(_, load)| load.can_stop)
+    }
+    /// The hosts that need that load.
+    pub fn hosts_needing<'a>(&'a self, load: &'a LoadId) -> impl Iterator<Item = (&'a HostId, &'a HostTopology)> {
+        self.topology.hosts.iter().filter(move |(_, host)| host.needs.contains(load))
+    }
+    /// How a load's power is doing.
+    #[must_use]
+    pub fn load_risk(&self, load: &LoadTopology) -> HostRisk {
+        risk(&load.feeds, 1, &self.sources, self.now)
+    }
+    /// Whether that load was told to stop and that has not ended.
+    #[must_use]
+    pub fn is_load_stopping(&self, load: &LoadId) -> bool {
+        self.known.get(&Op::StopLoad { load: load.clone() }).is_some_and(|known| known.is_in_flight)
     }
     /// Whether enough feeds of the host are on mains that was not away a moment ago.
     #[must_use]
@@ -158,5 +184,21 @@ impl Snapshot<'_> {
     /// The domains that any of these UPSes belong to.
     pub fn domains_of<'a>(&'a self, upses: &'a BTreeSet<UpsId>) -> impl Iterator<Item = &'a DomainId> {
         self.topology.domains.iter().filter(|(_, domain)| !domain.upses.is_disjoint(upses)).map(|(id, _)| id)
+    }
+}
+
+/// Kept between the end of the last host that uses a load and the moment at which the load must be told to stop: its proof takes a
+/// look or two.
+const PROOF_LEAD: Millis = Millis::from_secs(10);
+
+/// The risk of something whose power, or what it stands on, ends at that moment at the latest.
+fn sooner(own: HostRisk, at: Mono, by: BTreeSet<UpsId>) -> HostRisk {
+    match own {
+        HostRisk::AtRisk { ends_at, upses } if ends_at <= at => HostRisk::AtRisk { ends_at, upses },
+        HostRisk::AtRisk { mut upses, .. } => {
+            upses.extend(by);
+            HostRisk::AtRisk { ends_at: at, upses }
+        }
+        HostRisk::Safe | HostRisk::Presumed | HostRisk::Unknown => HostRisk::AtRisk { ends_at: at, upses: by },
     }
 }

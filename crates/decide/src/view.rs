@@ -12,8 +12,8 @@ use crate::source::{SourceKind, SourceState};
 use crate::timer::TimerView;
 use ridethrough_model::plan::Fate;
 use ridethrough_model::{
-    DomainId, DomainMode, Finding, HostId, Millis, Milliwatts, Mono, Now, Plan, PlanCause, PlanReport, Ppm, RunId, TierName,
-    UpsId, Vm, VmId, VmPower,
+    DomainId, DomainMode, Finding, HostId, LoadId, Millis, Milliwatts, Mono, Now, Plan, PlanCause, PlanReport, Ppm, RunId,
+    TierName, UpsId, Vm, VmId, VmPower,
 };
 
 /// The whole site now.
@@ -25,6 +25,8 @@ pub struct SiteView {
     pub domains: Vec<DomainView>,
     /// Hosts by name.
     pub hosts: Vec<HostView>,
+    /// Loads that are no hosts, of those that can be told to stop or be seen.
+    pub loads: Vec<LoadView>,
     /// VMs, least important first within a host's power.
     pub vms: Vec<VmView>,
     /// The run under way.
@@ -102,6 +104,19 @@ pub struct HostView {
     pub power: String,
     /// The dead-man timer on it, where one may be set.
     pub timer: Option<TimerView>,
+}
+
+/// One load that is no host.
+#[derive(Clone, Debug)]
+pub struct LoadView {
+    /// Its name.
+    pub id: LoadId,
+    /// Whether it is on, as composed from all sources.
+    pub verdict: HostVerdict,
+    /// Time until its power is taken to end; `None` while it is not at risk.
+    pub power_ends_in: Option<Millis>,
+    /// In words, as of a host.
+    pub power: String,
 }
 
 /// One VM.
@@ -196,6 +211,7 @@ impl Site {
             upses,
             domains: self.config.topology.domains.keys().map(|id| self.domain_view(id, at)).collect(),
             hosts,
+            loads: self.load_views(&snapshot),
             vms,
             run: self.run.as_ref().map(|run| self.run_view(run)),
             hold: self.hold_view(at),
@@ -242,15 +258,7 @@ impl Site {
 
     fn host_view(&self, id: &HostId, snapshot: &Snapshot<'_>) -> HostView {
         let info = self.inventories.values().find_map(|inventory| inventory.hosts.get(id));
-        let (power, power_ends_in) = match snapshot.host_risk(id) {
-            HostRisk::Safe => ("on mains".to_owned(), None),
-            HostRisk::Presumed => ("presumed on mains: its UPS is silent".to_owned(), None),
-            HostRisk::Unknown => ("not known".to_owned(), None),
-            HostRisk::AtRisk { ends_at, upses } => {
-                let names: Vec<&str> = upses.iter().map(UpsId::as_str).collect();
-                (format!("on battery ({})", names.join(", ")), Some(ends_at.since(snapshot.now)))
-            }
-        };
+        let (power, power_ends_in) = power_words(snapshot.host_risk(id), snapshot.now);
         let verdict = snapshot.hosts.get(id).copied().unwrap_or_default();
         HostView {
             id: id.clone(),
@@ -260,6 +268,16 @@ impl Site {
             power,
             timer: self.timer_view(id, snapshot.now),
         }
+    }
+
+    fn load_views(&self, snapshot: &Snapshot<'_>) -> Vec<LoadView> {
+        let loads = snapshot.topology.loads.iter().filter(|(_, load)| load.can_stop || load.can_see);
+        loads
+            .map(|(id, load)| {
+                let (power, power_ends_in) = power_words(snapshot.load_risk(load), snapshot.now);
+                LoadView { id: id.clone(), verdict: snapshot.loads.get(id).copied().unwrap_or_default(), power_ends_in, power }
+            })
+            .collect()
     }
 
     fn vm_view(&self, vm: &Vm, snapshot: &Snapshot<'_>) -> VmView {
@@ -302,6 +320,18 @@ impl Site {
             action.done_ppm = self.live.get(&ridethrough_model::ActionId(action.id)).and_then(|live| live.done_ppm);
         }
         view
+    }
+}
+
+fn power_words(risk: HostRisk, now: Mono) -> (String, Option<Millis>) {
+    match risk {
+        HostRisk::Safe => ("on mains".to_owned(), None),
+        HostRisk::Presumed => ("presumed on mains: its UPS is silent".to_owned(), None),
+        HostRisk::Unknown => ("not known".to_owned(), None),
+        HostRisk::AtRisk { ends_at, upses } => {
+            let names: Vec<&str> = upses.iter().map(UpsId::as_str).collect();
+            (format!("on battery ({})", names.join(", ")), Some(ends_at.since(now)))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is intended: a plan is complete and immutable; its executor has nothing left to choose.
 
 use crate::finding::Finding;
-use crate::id::{ActionId, DomainId, HostId, PlanId, TierName, UpsId, VmId};
+use crate::id::{ActionId, DomainId, HostId, LoadId, PlanId, TierName, UpsId, VmId};
 use crate::time::Mono;
 use crate::unit::Millis;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,16 @@ pub enum Op {
         /// Which.
         host: HostId,
     },
+    /// Tell a load that is no host to stop. Wanted state: it is off.
+    StopLoad {
+        /// Which.
+        load: LoadId,
+    },
+    /// Start a load that is no host. Wanted state: it is on.
+    StartLoad {
+        /// Which.
+        load: LoadId,
+    },
 }
 
 impl Op {
@@ -83,20 +93,29 @@ impl Op {
             | Self::MoveVm { vm, .. }
             | Self::AbortMove { vm, .. }
             | Self::SetAutostart { vm, .. } => Some(vm),
-            Self::ShutDownHost { .. } | Self::WakeHost { .. } => None,
+            Self::ShutDownHost { .. } | Self::WakeHost { .. } | Self::StopLoad { .. } | Self::StartLoad { .. } => None,
         }
     }
-    /// The host it acts on (for a move: the one it leaves).
+    /// The load that is no host it acts on, if it acts on one.
     #[must_use]
-    pub fn host(&self) -> &HostId {
+    pub fn load(&self) -> Option<&LoadId> {
+        match self {
+            Self::StopLoad { load } | Self::StartLoad { load } => Some(load),
+            _ => None,
+        }
+    }
+    /// The host it acts on, if it acts on one (for a move: the one it leaves).
+    #[must_use]
+    pub fn host(&self) -> Option<&HostId> {
         match self {
             Self::ShutDownVm { host, .. }
             | Self::PowerOffVm { host, .. }
             | Self::StartVm { host, .. }
             | Self::SetAutostart { host, .. }
             | Self::ShutDownHost { host }
-            | Self::WakeHost { host } => host,
-            Self::MoveVm { from, .. } | Self::AbortMove { from, .. } => from,
+            | Self::WakeHost { host } => Some(host),
+            Self::MoveVm { from, .. } | Self::AbortMove { from, .. } => Some(from),
+            Self::StopLoad { .. } | Self::StartLoad { .. } => None,
         }
     }
     /// Whether it takes load away: shutting down or powering off.
@@ -120,6 +139,8 @@ impl fmt::Display for Op {
             Self::SetAutostart { vm, host, enabled: true } => write!(f, "put back autostart of VM {vm} on {host}"),
             Self::ShutDownHost { host } => write!(f, "shut down host {host}"),
             Self::WakeHost { host } => write!(f, "wake host {host}"),
+            Self::StopLoad { load } => write!(f, "stop load {load}"),
+            Self::StartLoad { load } => write!(f, "start load {load}"),
         }
     }
 }
@@ -157,6 +178,10 @@ pub enum Gate {
     HostEmpty(HostId),
     /// The platform reaches that host.
     HostReady(HostId),
+    /// That host is proven off.
+    HostOff(HostId),
+    /// That load is seen on, and is not being stopped.
+    LoadReady(LoadId),
 }
 
 /// One step of a plan.

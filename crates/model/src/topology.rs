@@ -49,11 +49,29 @@ pub struct HostTopology {
     pub boot_time: Millis,
 }
 
-/// A load that is neither host nor VM and that hosts may need.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A load that is neither host nor VM and that hosts may need. By default it is only known: nothing can be done with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadTopology {
     /// Its supplies.
     pub feeds: Vec<Feed>,
+    /// Whether it can be told to stop.
+    #[serde(default)]
+    pub can_stop: bool,
+    /// Whether it can be started from here.
+    #[serde(default)]
+    pub can_start: bool,
+    /// Whether anything says that it is on: a probe, a ping.
+    #[serde(default)]
+    pub can_see: bool,
+    /// Whether something can prove that it is off.
+    #[serde(default)]
+    pub can_prove_off: bool,
+    /// How long it takes to go down, at worst.
+    #[serde(default)]
+    pub stop_time: Millis,
+    /// How long it takes from being started until hosts can use it, at worst.
+    #[serde(default)]
+    pub start_time: Millis,
 }
 
 /// The numbers that shape an outage in one domain.

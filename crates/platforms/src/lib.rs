@@ -2,6 +2,8 @@
 
 pub mod ipmi;
 pub mod libvirt;
+pub mod load;
+pub mod order;
 pub mod redfish;
 pub mod ssh;
 pub mod wol;

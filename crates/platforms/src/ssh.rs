@@ -56,6 +56,24 @@ impl Ssh {
         Self { config, connection: Mutex::new(None) }
     }
 
+    /// The command it is configured with.
+    pub(crate) fn command(&self) -> &str {
+        &self.config.command
+    }
+
+    /// Runs a command line there and tells its exit status and what it said. `None`: the host closed the connection while it ran.
+    pub(crate) async fn run(&self, command: &str, cx: &Cx) -> Result<Option<(i32, String)>> {
+        let master = self.connection(cx).await.map_err(Error::no_effect)?;
+        let work = async {
+            let ended = master.run(command).await.map_err(|cause| no_ssh("run a command over ssh", cause))?;
+            match ended.code {
+                Some(code) if code != SSH_FAILED => Ok(Some((code, shown(&ended.said)))),
+                _ => self.judged(&master, ended).await.map(|()| None),
+            }
+        };
+        cx.bound("run a command over ssh", work).await.map_err(|error| self.placed(error))
+    }
+
     /// A connection over which a command has just run.
     async fn connection(&self, cx: &Cx) -> Result<Arc<Master>> {
         let kept = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();

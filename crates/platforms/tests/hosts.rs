@@ -2,6 +2,7 @@
 
 mod conformance;
 mod last_resort;
+mod loads;
 mod peers;
 
 use peers::{Bmc, Sshd, gate, processes, until};

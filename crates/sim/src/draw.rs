@@ -6,12 +6,13 @@ use crate::faults::Faults;
 use crate::reality::{Host, Reality, Ups, Vm};
 use crate::remote::Estate;
 use crate::script;
+use crate::stoppable::Stoppable;
 use crate::world::Setup;
 use ridethrough_decide::SiteConfig;
 use ridethrough_model::policy::{Destination, OnOutage};
 use ridethrough_model::{
-    Bytes, Domain, DomainId, Feed, ForceOff, HostId, HostInfo, HostTopology, Millis, Milliwatts, PlatformId, Policy, Ppm, SiteId,
-    Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
+    Bytes, Domain, DomainId, Feed, ForceOff, HostId, HostInfo, HostTopology, LoadId, LoadTopology, Millis, Milliwatts,
+    PlatformId, Policy, Ppm, SiteId, Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,11 +52,13 @@ pub fn draw(seed: u64) -> Drawn {
     }
     domains(&mut dice, &upses, &mut topology);
     hosts(&mut dice, &upses, is_calm, &mut topology);
+    let stoppables = stoppables(&mut Dice::new(seed ^ STOPPABLES), &upses, &mut topology);
     let policy = policy(&mut dice);
     let vms = vms(&mut dice, &topology, &policy, is_calm);
     let real_hosts = topology.hosts.iter().map(|(id, host)| (id.clone(), real_host(&mut dice, host, is_calm))).collect();
     let loads = upses.iter().filter(|_| dice.percent(40)).map(|ups| (vec![ups.clone()], Milliwatts(40_000))).collect();
     let mut reality = Reality::new(topology.clone(), BTreeMap::new(), real_hosts, vms, loads);
+    reality.stoppables = stoppables;
     batteries(&mut dice, &upses, is_calm, &mut reality);
     let estate = estate(&mut dice, &reality, &policy, is_calm);
     let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
@@ -154,6 +157,40 @@ fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topolog
             topology.hosts.insert(HostId::new(format!("h{number}")), host);
         }
     }
+}
+
+/// Of their own dice, so that everything else of a seed stays as it is.
+const STOPPABLES: u64 = 0x5702_0a6e;
+
+/// On some UPSes storage that is told to stop; hosts on just that UPS need it.
+fn stoppables(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) -> BTreeMap<LoadId, Stoppable> {
+    let mut real = BTreeMap::new();
+    for ups in upses {
+        if !dice.percent(30) {
+            continue;
+        }
+        let id = LoadId::new(format!("nas-{ups}"));
+        let (stop_time, start_time) = (dice.secs(15, 60), dice.secs(30, 120));
+        let can_prove_off = dice.percent(70);
+        let load = LoadTopology {
+            feeds: vec![Feed { ups: ups.clone(), outlet_group: None }],
+            can_stop: true,
+            can_start: true,
+            can_see: true,
+            can_prove_off,
+            stop_time,
+            start_time,
+        };
+        for host in topology.hosts.values_mut().filter(|host| host.feeds == load.feeds) {
+            host.needs.insert(id.clone());
+        }
+        topology.loads.insert(id.clone(), load);
+        real.insert(
+            id,
+            Stoppable::new(stop_time.scaled(dice.between(30, 90), 100), start_time.scaled(dice.between(30, 90), 100)),
+        );
+    }
+    real
 }
 
 fn real_host(dice: &mut Dice, host: &HostTopology, is_calm: bool) -> Host {

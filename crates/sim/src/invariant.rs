@@ -2,6 +2,7 @@
 //! design, not against `decide`.
 
 mod last_resort;
+mod loads;
 mod restraint;
 
 use crate::seen::{Attempt, Heard, Seen};
@@ -44,6 +45,9 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("what-is-returned-is-back", what_is_returned_is_back),
     ("an-untouched-run-touched-nothing", an_untouched_run_touched_nothing),
     ("a-run-is-no-storm", a_run_is_no_storm),
+    ("a-load-outlives-what-uses-it", loads::a_load_outlives_what_uses_it),
+    ("a-load-stops-only-in-an-armed-outage", loads::a_load_stops_only_in_an_armed_outage),
+    ("storage-comes-before-hosts", loads::storage_comes_before_hosts),
     ("what-is-held-back-is-not-started", restraint::what_is_held_back_is_not_started),
     ("a-hold-lifts-itself-in-time", restraint::a_hold_lifts_itself_in_time),
     ("a-hold-is-not-lifted-early", restraint::a_hold_is_not_lifted_early),
@@ -128,7 +132,14 @@ impl Scene<'_> {
     }
     /// When the host's power ends at the earliest: with its first feed.
     fn host_ends_at(&self, host: &HostId) -> Option<Mono> {
-        Seen::feeds(self.world, host).into_iter().filter_map(|ups| self.ends_at(ups)).min()
+        let first = Seen::feeds(self.world, host).into_iter().filter_map(|ups| self.ends_at(ups)).min();
+        first.map(|ends| ends - self.time_of_needs(host))
+    }
+    /// What the loads a host needs take to stop after it.
+    fn time_of_needs(&self, host: &HostId) -> Millis {
+        let topology = &self.world.config().topology;
+        let needs = topology.hosts.get(host).into_iter().flat_map(|host| &host.needs).filter_map(|need| topology.loads.get(need));
+        needs.filter(|load| load.can_stop).map(|load| load.stop_time + FORCE_LEAD).max().unwrap_or_default()
     }
     fn slowest_stop(&self, host: &HostId) -> Millis {
         let policy = &self.world.config().policy;
@@ -188,14 +199,14 @@ fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let is_observing = |(domain, _): &(&DomainId, &Timing)| !scene.seen.armed.contains(*domain);
         if scene.is_stop(op) {
-            let observing = scene.domains_at_risk(op.host()).into_iter().find(is_observing);
+            let observing = scene.domains_at_risk(op.host()?).into_iter().find(is_observing);
             return observing.map(|(domain, _)| format!("domain {domain} only observes"));
         }
         let is_put_back = matches!(op, Op::SetAutostart { enabled: true, .. });
-        let host = if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } = op { to } else { op.host() };
+        let host = if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } = op { to } else { op.host()? };
         let is_abort = matches!(op, Op::AbortMove { .. });
         let all_observe = scene.domains_of(host).iter().all(is_observing)
-            && (!is_abort || scene.domains_of(op.host()).iter().all(is_observing));
+            && (!is_abort || scene.domains_of(op.host()?).iter().all(is_observing));
         (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
     })
 }
@@ -206,7 +217,7 @@ fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
         if !scene.is_stop(op) {
             return None;
         }
-        let host = op.host();
+        let host = op.host()?;
         let feeds = Seen::feeds(scene.world, host);
         if feeds.iter().any(|ups| scene.is_emergency(ups)) {
             return None;
@@ -214,7 +225,7 @@ fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
         let moves: Millis =
             scene.world.reality.vms.values().filter(|vm| vm.known.host == *host).map(|vm| move_time(scene, &vm.known)).sum();
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
-        let needed = shutdown + FORCE_LEAD + scene.slowest_stop(host) + moves + Millis::from_secs(5);
+        let needed = shutdown + FORCE_LEAD + scene.slowest_stop(host) + moves + scene.time_of_needs(host) + Millis::from_secs(5);
         let feeds_of_domains = scene.domains_at_risk(host);
         let upses =
             feeds_of_domains.iter().filter_map(|(id, _)| scene.world.config().topology.domains.get(*id)).flat_map(|d| &d.upses);
@@ -301,8 +312,9 @@ fn no_vm_moves_to_a_host_on_battery(scene: &Scene<'_>) -> Option<String> {
 /// What mains carries is left alone.
 fn nothing_stops_on_mains(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
-        let (good, needed) = scene.good_feeds(op.host());
-        (scene.is_stop(op) && good >= needed).then(|| format!("{} is on mains", op.host()))
+        let host = op.host()?;
+        let (good, needed) = scene.good_feeds(host);
+        (scene.is_stop(op) && good >= needed).then(|| format!("{host} is on mains"))
     })
 }
 
@@ -328,7 +340,7 @@ fn return_only_on_stable_mains(scene: &Scene<'_>) -> Option<String> {
         if !scene.is_return(op) {
             return None;
         }
-        let host = if let Op::MoveVm { to, .. } = op { to } else { op.host() };
+        let host = if let Op::MoveVm { to, .. } = op { to } else { op.host()? };
         let (good, needed) = scene.good_feeds(host);
         if good < needed {
             return Some(format!("{host} has {good} of {needed} feeds known to be on mains"));
@@ -349,8 +361,9 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
         if !matches!(op, Op::StartVm { .. } | Op::WakeHost { .. }) {
             return None;
         }
-        let (_, needed) = scene.good_feeds(op.host());
-        let latest = scene.domains_of(op.host()).into_iter().map(|(_, timing)| timing.return_latest).max()?;
+        let host = op.host()?;
+        let (_, needed) = scene.good_feeds(host);
+        let latest = scene.domains_of(host).into_iter().map(|(_, timing)| timing.return_latest).max()?;
         let is_charged = |ups: &&UpsId| {
             let heard = scene.heard(ups);
             let timings = scene.world.config().topology.domains.values().filter(|domain| domain.upses.contains(*ups));
@@ -359,7 +372,7 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
             let since = heard.and_then(|heard| heard.mains_since);
             charge.is_some_and(|charge| charge >= wanted) || since.is_some_and(|since| scene.now().since(since) + SLACK >= latest)
         };
-        let count = Seen::feeds(scene.world, op.host()).into_iter().filter(is_charged).count();
+        let count = Seen::feeds(scene.world, host).into_iter().filter(is_charged).count();
         (count < needed).then(|| "charge is not known to be enough".to_owned())
     })
 }

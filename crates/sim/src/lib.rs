@@ -17,5 +17,6 @@ pub mod reality;
 pub mod remote;
 mod script;
 pub mod seen;
+pub mod stoppable;
 pub mod trace;
 pub mod world;

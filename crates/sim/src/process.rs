@@ -1,7 +1,7 @@
 //! One life of the controller: its state and what it has asked and not been answered. All of it ends with a crash.
 
 use ridethrough_decide::{Site, StepReply};
-use ridethrough_model::{ActionId, Failure, HostId, Millis, Op, RunId, VmId};
+use ridethrough_model::{ActionId, Failure, HostId, LoadId, Millis, Op, RunId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a request asks.
@@ -53,6 +53,8 @@ pub(crate) struct Request {
 pub(crate) enum Object {
     Vm(VmId),
     Host(HostId),
+    Load(LoadId),
+    Site,
 }
 
 /// One life of the controller.
@@ -67,6 +69,7 @@ pub struct Process {
     pub(crate) is_syncing: bool,
     pub(crate) platform_turn: u64,
     pub(crate) host_turns: BTreeMap<HostId, u64>,
+    pub(crate) load_turns: BTreeMap<LoadId, u64>,
 }
 
 impl Process {
@@ -79,10 +82,13 @@ impl Process {
             is_syncing: false,
             platform_turn: 0,
             host_turns: BTreeMap::new(),
+            load_turns: BTreeMap::new(),
         }
     }
 
     pub(crate) fn object(op: &Op) -> Object {
-        op.vm().map_or_else(|| Object::Host(op.host().clone()), |vm| Object::Vm(vm.clone()))
+        let load = || op.load().map(|load| Object::Load(load.clone()));
+        let host = || op.host().map(|host| Object::Host(host.clone()));
+        op.vm().map(|vm| Object::Vm(vm.clone())).or_else(load).or_else(host).unwrap_or(Object::Site)
     }
 }

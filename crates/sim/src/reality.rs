@@ -4,7 +4,8 @@
 //! [`Reality::come_due`] (what ends by itself).
 
 use crate::battery::Battery;
-use ridethrough_model::{HostId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
+use crate::stoppable::Stoppable;
+use ridethrough_model::{HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
 use std::collections::BTreeMap;
 
 /// A UPS.
@@ -185,6 +186,8 @@ pub struct Reality {
     pub vms: BTreeMap<VmId, Vm>,
     /// Loads besides hosts, with their feeds.
     pub loads: Vec<(Vec<UpsId>, Milliwatts)>,
+    /// Loads that are told to stop.
+    pub stoppables: BTreeMap<LoadId, Stoppable>,
     /// What hangs on what.
     pub topology: Topology,
     /// VMs that were ended rather than shut down, when and how.
@@ -205,7 +208,8 @@ impl Reality {
         loads: Vec<(Vec<UpsId>, Milliwatts)>,
     ) -> Self {
         let (losses, dues) = (Vec::new(), Vec::new());
-        Self { at: Millis::ZERO, upses, hosts, vms, loads, topology, losses, dues, drawn: None }
+        let stoppables = BTreeMap::new();
+        Self { at: Millis::ZERO, upses, hosts, vms, loads, stoppables, topology, losses, dues, drawn: None }
     }
 
     /// Lets time pass: batteries drain and charge; where one is empty, what hangs on it alone goes dark at once.
@@ -307,6 +311,7 @@ impl Reality {
     /// Ends the power of every host that has too few living feeds left.
     fn darken(&mut self) {
         self.drawn = None;
+        self.settle_stoppables();
         let unpowered: Vec<HostId> = self
             .hosts
             .iter()

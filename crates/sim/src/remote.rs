@@ -51,6 +51,8 @@ impl Reality {
         match op {
             Op::ShutDownHost { host } => self.shut_down_host(host),
             Op::WakeHost { host } => self.wake_host(host),
+            Op::StopLoad { load } => self.stop_load(load),
+            Op::StartLoad { load } => self.start_load(load),
             Op::AbortMove { vm, from, .. } => {
                 self.reach(from)?;
                 if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { .. })) {
@@ -218,7 +220,8 @@ impl Reality {
         {
             return Ok(if is_active { Observed::Done } else { Observed::NotDone });
         }
-        self.reach(op.host())?;
+        let Some(host) = op.host() else { return Ok(Observed::Gone) };
+        self.reach(host)?;
         let moving = TaskRef(op.to_string());
         Ok(match op {
             Op::MoveVm { to, .. } => match &vm.doing {
@@ -227,7 +230,7 @@ impl Reality {
             },
             Op::AbortMove { .. } if matches!(vm.doing, Doing::Moving { .. }) => Observed::NotDone,
             Op::AbortMove { .. } => Observed::Done,
-            _ if vm.known.host != *op.host() => Observed::Gone,
+            _ if vm.known.host != *host => Observed::Gone,
             Op::ShutDownVm { .. } if vm.doing == Doing::Stopping => Observed::InTransition(moving),
             Op::ShutDownVm { .. } | Op::PowerOffVm { .. } if !is_active && vm.doing == Doing::Nothing => Observed::Done,
             Op::StartVm { .. } if vm.doing == Doing::Starting => Observed::InTransition(moving),

@@ -33,7 +33,11 @@ pub fn lines(moment: &Moment) -> Vec<String> {
             Effect::Notify(notice) => say("tell", notice.text.clone()),
             Effect::Timer { host, call } => say("timer", format!("{host} {call:?}")),
             Effect::Answer(reply) => say("answer", format!("{reply:?}")),
-            Effect::Follow { .. } | Effect::Poll { .. } | Effect::ObserveHost(_) | Effect::ReadInventory(_) => {}
+            Effect::Follow { .. }
+            | Effect::Poll { .. }
+            | Effect::ObserveHost(_)
+            | Effect::ObserveLoad(_)
+            | Effect::ReadInventory(_) => {}
         }
     }
     lines

@@ -3,6 +3,7 @@
 //! Drives `decide::Site` as the real controller does: one request per object at a time, exactly one reply to each, polls that go
 //! faster at risk, a journal that syncs in groups. Has no clock: time is the time of the next event. Begin in [`World::step`].
 
+mod loads;
 mod timers;
 mod twists;
 
@@ -14,7 +15,7 @@ use crate::reality::{Due, Reality};
 use crate::remote::Estate;
 use ridethrough_decide::{Effect, Input, Site, SiteConfig, StepReply, TimerCall};
 use ridethrough_model::{
-    BootId, Failure, FailureKind, HostId, Millis, Mono, Now, RunId, Silence, SilenceKind, TookEffect, UpsId,
+    BootId, Failure, FailureKind, HostId, LoadId, Millis, Mono, Now, RunId, Silence, SilenceKind, TookEffect, UpsId,
 };
 use std::collections::BTreeMap;
 pub use timers::HostTimer;
@@ -44,6 +45,7 @@ enum Event {
     LookAtUps { process: u64, turn: u64, ups: UpsId },
     LookAtPlatform { process: u64, turn: u64 },
     LookAtHost { process: u64, turn: u64, host: HostId },
+    LookAtLoad { process: u64, turn: u64, load: LoadId },
     Sync { process: u64 },
     Arrive(Box<Request>),
     TimerOrder { process: u64, host: HostId, call: TimerCall },
@@ -210,6 +212,7 @@ impl World {
             }
             Event::LookAtUps { process, turn, ups } if self.lives(process) => self.look_at_ups(process, turn, ups),
             Event::LookAtPlatform { process, turn } if self.lives(process) => self.look_at_platform(process, turn),
+            Event::LookAtLoad { process, turn, load } if self.lives(process) => self.look_at_load(process, turn, load),
             Event::LookAtHost { process, turn, host } if self.lives(process) => self.look_at_host(process, turn, host),
             Event::Sync { process } if self.lives(process) => self.sync(process, &mut moment),
             Event::TimerOrder { process, host, call } => self.take_timer_order(process, host, call),
@@ -260,6 +263,11 @@ impl World {
             let delay = self.delay(100, 2000);
             self.after(delay, Event::LookAtHost { process: number, turn: 0, host });
         }
+        let loads: Vec<LoadId> = self.reality.stoppables.keys().cloned().collect();
+        for load in loads {
+            let delay = self.delay(100, 2000);
+            self.after(delay, Event::LookAtLoad { process: number, turn: 0, load });
+        }
         let delay = self.delay(100, 900);
         self.after(delay, Event::LookAtPlatform { process: number, turn: 0 });
     }
@@ -297,6 +305,7 @@ impl World {
                 Effect::Observe { run, action, attempt, op } => self.ask(Kind::observe(*run, *action, *attempt), op.clone()),
                 Effect::Timer { host, call } => self.ask_timer(host, *call),
                 Effect::ObserveHost(host) => self.hasten_host(host),
+                Effect::ObserveLoad(load) => self.hasten_load(load),
                 Effect::ReadInventory(_) => self.hasten_platform(),
                 Effect::Follow { .. } | Effect::Notify(_) | Effect::Answer(_) => {}
             }

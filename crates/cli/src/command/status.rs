@@ -5,7 +5,7 @@ use super::{Said, findings_text, json, runs, watch};
 use crate::failure::Failure;
 use crate::output::{Lean, Style, Table, Tone, span};
 use clap::Args;
-use ridethrough_api::{Client, Domain, Host, Status, Ups, Vm};
+use ridethrough_api::{Client, Domain, Host, Load, Status, Ups, Vm};
 use std::collections::BTreeMap;
 
 /// VMs listed one by one unless asked for all.
@@ -49,6 +49,7 @@ fn text(style: &Style, status: &Status, all_vms: bool) -> String {
     part("UPSes", upses(style, &status.upses, &status.at));
     part("Domains", domains(style, &status.domains, &status.at));
     part("Hosts", hosts(style, &status.hosts, &status.at));
+    part("Loads", loads(style, &status.loads, &status.at));
     let vms =
         if all_vms || status.vms.len() <= VMS_SHOWN { vms(style, &status.vms, &status.at) } else { tiers(style, &status.vms) };
     part("VMs", vms);
@@ -155,6 +156,20 @@ fn hosts(style: &Style, hosts: &[Host], at: &str) -> String {
             (tone, platform.to_owned()),
             (Tone::Plain, format!("{}{ends}", host.power)),
         ]);
+    }
+    table.show(style)
+}
+
+fn loads(style: &Style, loads: &[Load], at: &str) -> String {
+    let mut table = Table::new(&[("LOAD", Lean::Left), ("STATE", Lean::Left), ("POWER", Lean::Left)]);
+    for load in loads {
+        let ends = load.power_ends_in_s.map_or_else(String::new, |left| format!(", ends {}", style.due(left, at)));
+        let (tone, state) = match load.state.as_str() {
+            "on" => (Tone::Good, "on"),
+            "off" => (Tone::Plain, "off (proven)"),
+            other => (Tone::Warn, other),
+        };
+        table.row([(Tone::Plain, load.name.clone()), (tone, state.to_owned()), (Tone::Plain, format!("{}{ends}", load.power))]);
     }
     table.show(style)
 }
@@ -267,6 +282,7 @@ mod tests {
             upses: vec![ups()],
             domains: vec![domain()],
             hosts: vec![host()],
+            loads: Vec::new(),
             vms: vec![vm()],
             run: None,
             hold: None,

@@ -181,6 +181,7 @@ mod tests {
             upses: vec![ups],
             domains: vec![domain],
             hosts: Vec::new(),
+            loads: Vec::new(),
             vms: Vec::new(),
             run: None,
             hold: None,

@@ -5,7 +5,7 @@
 use super::Config;
 use super::section::host::{Feed, Host, Shutdown};
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
-use super::section::{Platform, Ups};
+use super::section::{Load, Platform, Ups};
 use super::value::or_default;
 use crate::config::section::host::LastResort;
 use ridethrough_controller::Pace;
@@ -19,6 +19,7 @@ use std::time::Duration;
 pub(super) const DEFAULT_SITE: &str = "main";
 const DEFAULT_SHUTDOWN_TIME: Millis = Millis::from_secs(120);
 const DEFAULT_BOOT_TIME: Millis = Millis::from_secs(300);
+const DEFAULT_STOP_TIME: Millis = Millis::from_secs(180);
 const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
 
 /// Where our own hosts are: an upsmon there is a host's last resort, not a master.
@@ -40,8 +41,7 @@ pub(crate) fn topology(config: &Config) -> Topology {
         (name.as_str().into(), UpsTopology { low_battery_reliable: nut.low_battery_reliable.unwrap_or(true), secondaries })
     });
     let hosts = config.hosts.iter().map(|(name, entry)| (name.as_str().into(), host(config, name, &entry.value)));
-    let loads =
-        config.loads.iter().map(|(name, entry)| (name.as_str().into(), LoadTopology { feeds: feeds(entry.value.feeds()) }));
+    let loads = config.loads.iter().map(|(name, entry)| (name.as_str().into(), load(&entry.value)));
     let domains = config.domains.iter().map(|entry| {
         let upses = entry.value.ups.iter().map(|ups| ups.as_str().into()).collect();
         (entry.value.name.as_str().into(), topology::Domain { upses, timing: timing(&entry.value) })
@@ -74,6 +74,22 @@ fn host(config: &Config, name: &str, host: &Host) -> HostTopology {
         can_prove_off: host.can_prove_off(),
         shutdown_time: or_default(host.shutdown_time.as_ref(), DEFAULT_SHUTDOWN_TIME),
         boot_time: or_default(host.boot_time.as_ref(), DEFAULT_BOOT_TIME),
+    }
+}
+
+fn load(load: &Load) -> LoadTopology {
+    let known = LoadTopology { feeds: feeds(load.feeds()), ..LoadTopology::default() };
+    match load {
+        Load::Passive(_) => known,
+        Load::Command(load) => LoadTopology {
+            can_stop: true,
+            can_start: load.can_start(),
+            can_see: load.can_see(),
+            can_prove_off: load.can_prove_off(),
+            stop_time: or_default(load.stop_time.as_ref(), DEFAULT_STOP_TIME),
+            start_time: or_default(load.start_time.as_ref(), DEFAULT_BOOT_TIME),
+            ..known
+        },
     }
 }
 

@@ -7,6 +7,7 @@
 mod alerts;
 mod bmc;
 mod hosts;
+mod loads;
 mod names;
 mod numbers;
 mod nut;
@@ -31,6 +32,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     power::lint(config, &mut findings);
     hosts::lint(config, &mut findings);
     bmc::lint(config, &mut findings);
+    loads::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);

@@ -5,6 +5,7 @@
 pub(crate) mod alert;
 pub(crate) mod host;
 pub(crate) mod nut;
+pub(crate) mod order;
 pub(crate) mod outage;
 pub(crate) mod redfish;
 pub(crate) mod wol;
@@ -120,6 +121,8 @@ pub(crate) struct Libvirt {
 pub(crate) enum Load {
     /// It is only known: it draws power, and hosts may need it.
     Passive(Passive),
+    /// It is told to stop in an outage, and started again.
+    Command(Box<order::Commanded>),
 }
 
 /// A load nothing is done with.
@@ -154,7 +157,16 @@ impl Platform {
 impl Load {
     /// Its supplies.
     pub(crate) fn feeds(&self) -> &[host::Feed] {
-        let Self::Passive(passive) = self;
-        &passive.feeds
+        match self {
+            Self::Passive(passive) => &passive.feeds,
+            Self::Command(load) => &load.feeds,
+        }
+    }
+
+    /// Takes relative paths from that folder.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        if let Self::Command(load) = self {
+            load.resolve(folder);
+        }
     }
 }

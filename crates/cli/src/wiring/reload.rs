@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use ridethrough_api::code;
 use ridethrough_controller::alert::Exchange;
 use ridethrough_controller::{Fresh, Prints, Reread, Unfit};
-use ridethrough_model::{Finding, HostId, PlatformId, UpsId};
+use ridethrough_model::{Finding, HostId, LoadId, PlatformId, UpsId};
 use ridethrough_store::Outbox;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -93,6 +93,9 @@ pub(crate) fn prints(config: &Config) -> Prints {
     }
     for (name, entry) in &config.hosts {
         prints.hosts.insert(HostId::new(name.as_str()), tables.print("host", name, &entry.place.source));
+    }
+    for (name, entry) in &config.loads {
+        prints.loads.insert(LoadId::new(name.as_str()), tables.print("load", name, &entry.place.source));
     }
     prints
 }

@@ -6,6 +6,7 @@ mod arm;
 mod hold;
 mod journal;
 mod last_resort;
+mod loads;
 mod masters;
 mod outage;
 mod reconfigure;

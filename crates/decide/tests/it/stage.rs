@@ -1,5 +1,6 @@
 //! A small site on a stage: two racks and a recovery rack, played second by second. Not a simulator: no physics, no chance.
 
+mod tasks;
 mod timers;
 
 use ridethrough_decide::{Command, CommandReply, Effect, Input, Site, SiteConfig, StepReply};
@@ -22,6 +23,12 @@ pub struct World {
     pub stop_secs: u64,
     /// Seconds a move takes.
     pub move_secs: u64,
+    /// What a load that is off says, by its probe: `true`, that it is off; `false`, nothing (a ping).
+    pub loads_prove_off: bool,
+    /// Loads that do not follow what they are told.
+    pub stuck_loads: BTreeSet<String>,
+    /// Steps whose next reply is lost, by their words.
+    pub lost_replies: BTreeSet<String>,
     /// The journal answers.
     pub journal_works: bool,
     /// The platform answers.
@@ -49,6 +56,8 @@ pub struct Stage {
     /// What each UPS says; `None`: silent.
     pub upses: BTreeMap<String, Option<Said>>,
     pub hosts_off: BTreeSet<String>,
+    pub loads_off: BTreeSet<String>,
+    loads: Vec<LoadId>,
     tasks: BTreeMap<String, (u64, Op)>,
     undurable: Vec<(RunId, u64)>,
     inputs: VecDeque<Input>,
@@ -131,9 +140,17 @@ impl Stage {
             .keys()
             .map(|ups| (ups.to_string(), Some(("OL CHRG".to_owned(), Some(1200), Some(100)))))
             .collect();
+        let loads = config.topology.loads.iter().filter(|(_, load)| load.can_see).map(|(id, _)| id.clone()).collect();
         let boot = "boot-1".to_owned();
         let site = Site::new(config, 1, &now(0, &boot));
-        let world = World { stop_secs: 5, move_secs: 4, journal_works: true, platform_works: true, ..World::default() };
+        let world = World {
+            stop_secs: 5,
+            move_secs: 4,
+            journal_works: true,
+            platform_works: true,
+            loads_prove_off: true,
+            ..World::default()
+        };
         let mut stage = Self {
             site,
             world,
@@ -144,6 +161,8 @@ impl Stage {
             inventory,
             upses,
             hosts_off: BTreeSet::new(),
+            loads_off: BTreeSet::new(),
+            loads,
             tasks: BTreeMap::new(),
             undurable: Vec::new(),
             inputs: VecDeque::new(),
@@ -248,7 +267,23 @@ impl Stage {
             let failure = Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message: "no route".into() };
             self.give(Input::InventoryFailed { platform: PlatformId::new("lab"), failure });
         }
+        if self.secs.is_multiple_of(3) {
+            for load in self.loads.clone() {
+                let said = self.load_says(load);
+                self.give(said);
+            }
+        }
         self.give(Input::Tick);
+    }
+
+    fn load_says(&self, load: LoadId) -> Input {
+        let is_proof = self.world.loads_prove_off;
+        let state = match self.loads_off.contains(load.as_str()) {
+            true if is_proof => HostPowerState::Off,
+            true => HostPowerState::Unknown,
+            false => HostPowerState::On,
+        };
+        Input::LoadPower { load, source: "probe".into(), is_proof, state }
     }
 
     pub fn give_inventory(&mut self) {
@@ -264,43 +299,6 @@ impl Stage {
         }
         seen.vms.retain(|_, vm| !self.hosts_off.contains(vm.host.as_str()));
         seen
-    }
-
-    fn finish_tasks(&mut self) {
-        let due: Vec<String> = self.tasks.iter().filter(|(_, (at, _))| *at <= self.secs).map(|(task, _)| task.clone()).collect();
-        for task in due {
-            let (_, op) = self.tasks.remove(&task).expect("just listed");
-            self.happen(&op);
-        }
-    }
-
-    /// The world changes as the operation says.
-    fn happen(&mut self, op: &Op) {
-        match op {
-            Op::ShutDownHost { host } => {
-                self.world.timers.remove(host.as_str());
-                self.hosts_off.insert(host.to_string());
-                for vm in self.inventory.vms.values_mut().filter(|vm| vm.host == *host) {
-                    vm.power = VmPower::Off;
-                }
-            }
-            Op::WakeHost { host } => {
-                self.hosts_off.remove(host.as_str());
-            }
-            Op::AbortMove { vm, .. } => {
-                self.tasks.retain(|_, (_, op)| !matches!(op, Op::MoveVm { vm: moving, .. } if moving == vm));
-            }
-            _ => {
-                let Some(vm) = op.vm().and_then(|vm| self.inventory.vms.get_mut(vm)) else { return };
-                match op {
-                    Op::MoveVm { .. } if self.world.immovable.contains(&vm.name) => {}
-                    Op::MoveVm { to, .. } => vm.host = to.clone(),
-                    Op::StartVm { .. } => vm.power = VmPower::Running,
-                    Op::SetAutostart { enabled, .. } => vm.autostart = Some(*enabled),
-                    _ => vm.power = VmPower::Off,
-                }
-            }
-        }
     }
 
     pub fn give(&mut self, input: Input) {
@@ -352,6 +350,11 @@ impl Stage {
                     self.inputs.push_back(Input::HostPower { host, source: "ipmi".into(), is_proof: true, state });
                 }
                 Effect::Follow { ups, is_needed } => self.line(format!("follow {ups}: {is_needed}")),
+                Effect::ObserveLoad(load) => {
+                    if self.loads.contains(&load) {
+                        self.inputs.push_back(self.load_says(load));
+                    }
+                }
                 Effect::ReadInventory(_) if self.world.platform_works => {
                     let seen = self.seen();
                     self.inputs.push_back(Input::Inventory(seen));
@@ -376,62 +379,6 @@ impl Stage {
         for (run, seq) in std::mem::take(&mut self.undurable) {
             self.inputs.push_back(Input::Durable { run, seq });
         }
-    }
-
-    fn start(&mut self, run: RunId, action: ActionId, attempt: u32, op: Op) {
-        self.line(format!("start {}", self.text(&op)));
-        let name = op.vm().and_then(|vm| self.inventory.vms.get(vm)).map(|vm| vm.name.clone()).unwrap_or_default();
-        let takes = match &op {
-            Op::ShutDownVm { .. } if self.world.hung.contains(&name) => u64::MAX / 2,
-            Op::ShutDownVm { .. } if self.world.untold.remove(&name) => {
-                let reply = StepReply::Started(Ok(Started::Task(TaskRef(op.to_string()))));
-                self.inputs.push_back(Input::Reply { run, action, attempt, reply });
-                return;
-            }
-            Op::ShutDownVm { .. } => self.world.stop_secs,
-            Op::MoveVm { .. } => self.world.move_secs,
-            Op::ShutDownHost { .. } | Op::WakeHost { .. } => 3,
-            Op::StartVm { .. } => 2,
-            _ => 0,
-        };
-        self.tasks.insert(op.to_string(), (self.secs + takes, op.clone()));
-        self.finish_tasks();
-        let reply = StepReply::Started(Ok(Started::Task(TaskRef(op.to_string()))));
-        self.inputs.push_back(Input::Reply { run, action, attempt, reply });
-    }
-
-    fn answer(&self, op: &Op) -> Result<Progress, Failure> {
-        let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
-        if vm.is_some_and(|vm| self.world.unasked.contains(&vm.name)) {
-            return Err(Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message: "no route".into() });
-        }
-        // Of a guest that runs on nobody can say whether it was told.
-        if matches!(op, Op::ShutDownVm { .. }) && vm.is_some_and(|vm| vm.power.is_active()) {
-            return Ok(Progress::Running { done_ppm: None });
-        }
-        Ok(self.progress(op))
-    }
-
-    fn progress(&self, op: &Op) -> Progress {
-        if self.tasks.contains_key(&op.to_string()) {
-            return Progress::Running { done_ppm: None };
-        }
-        let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
-        let is_done = vm.is_some_and(|vm| match op {
-            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } => !vm.power.is_active(),
-            Op::MoveVm { to, .. } => vm.host == *to,
-            Op::StartVm { .. } => vm.power.is_active(),
-            Op::SetAutostart { enabled, .. } => vm.autostart == Some(*enabled),
-            _ => true,
-        });
-        if is_done {
-            return Progress::Done { detail: None };
-        }
-        Progress::Failed(Failure {
-            kind: FailureKind::Refused,
-            took_effect: TookEffect::No,
-            message: "the move was given up".into(),
-        })
     }
 
     fn text(&self, op: &Op) -> String {

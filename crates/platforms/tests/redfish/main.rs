@@ -4,6 +4,7 @@ mod conformance;
 mod fake;
 #[path = "../peers/gate.rs"]
 mod gate;
+mod load;
 mod sushy;
 
 use fake::{Fake, answer, system};

@@ -85,6 +85,11 @@ impl Sushy {
         }
     }
 
+    /// A path of it, and its authority in PEM: for whoever asks it as any web service.
+    pub(crate) fn asked_at(&self, path: &str) -> (String, Trust) {
+        (format!("https://127.0.0.1:{}{path}", self.port), Trust::Authorities(self.read("ca.pem")))
+    }
+
     /// Of the certificate it shows, as openssl says it.
     pub(crate) fn thumbprint(&self) -> Thumbprint {
         let said = run(self.dir.path(), &["x509", "-in", "bmc.pem", "-noout", "-fingerprint", "-sha256"]);

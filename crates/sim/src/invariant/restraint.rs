@@ -47,7 +47,7 @@ pub(super) fn a_hold_lifts_itself_in_time(scene: &Scene<'_>) -> Option<String> {
         let slowest = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max()?;
         let ends: Option<Vec<_>> = feeds.into_iter().map(|ups| scene.ends_at(ups)).collect();
         let last = ends?.into_iter().max()?;
-        let needed = host.shutdown_time + FORCE_LEAD + slowest;
+        let needed = host.shutdown_time + FORCE_LEAD + slowest + scene.time_of_needs(id);
         (scene.now() + needed > last + LATE_MAX).then(|| format!("{id} ends at {last:?}, it needs {needed}"))
     })
 }

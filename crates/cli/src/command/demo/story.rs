@@ -266,6 +266,8 @@ impl Story {
                 self.group(Kind::HostDown, at, host.to_string(), why);
             }
             Op::WakeHost { host } => self.group(Kind::Wakes, at, host.to_string(), why),
+            // The demo's site has none.
+            Op::StopLoad { .. } | Op::StartLoad { .. } => {}
             Op::AbortMove { .. } => self.say(at, Ink::Warn, format!("{vm}: {why}"), String::new()),
         }
     }

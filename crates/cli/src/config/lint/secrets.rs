@@ -69,7 +69,7 @@ pub(super) fn secret(source: &At<SecretSource>, subject: &Subject<'_>, findings:
 }
 
 /// A key that another program reads.
-fn file(path: &Path, span: Range<usize>, subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn file(path: &Path, span: Range<usize>, subject: &Subject<'_>, findings: &mut Findings) {
     match std::fs::File::open(path) {
         Ok(_) => open_to_others(path, span, subject, findings),
         Err(error) => unreadable(path, &error, span, subject, findings),

@@ -1,0 +1,114 @@
+//! What the stage's world does with an operation it is asked for: how long it takes, what it changes, what is said of it.
+
+use super::Stage;
+use ridethrough_decide::{Input, StepReply};
+use ridethrough_model::*;
+
+impl Stage {
+    pub(super) fn finish_tasks(&mut self) {
+        let due: Vec<String> = self.tasks.iter().filter(|(_, (at, _))| *at <= self.secs).map(|(task, _)| task.clone()).collect();
+        for task in due {
+            let (_, op) = self.tasks.remove(&task).expect("just listed");
+            self.happen(&op);
+        }
+    }
+
+    /// The world changes as the operation says.
+    pub(super) fn happen(&mut self, op: &Op) {
+        match op {
+            Op::ShutDownHost { host } => {
+                self.world.timers.remove(host.as_str());
+                self.hosts_off.insert(host.to_string());
+                for vm in self.inventory.vms.values_mut().filter(|vm| vm.host == *host) {
+                    vm.power = VmPower::Off;
+                }
+            }
+            Op::WakeHost { host } => {
+                self.hosts_off.remove(host.as_str());
+            }
+            Op::StopLoad { load } | Op::StartLoad { load } if self.world.stuck_loads.contains(load.as_str()) => {}
+            Op::StopLoad { load } => {
+                self.loads_off.insert(load.to_string());
+            }
+            Op::StartLoad { load } => {
+                self.loads_off.remove(load.as_str());
+            }
+            Op::AbortMove { vm, .. } => {
+                self.tasks.retain(|_, (_, op)| !matches!(op, Op::MoveVm { vm: moving, .. } if moving == vm));
+            }
+            _ => {
+                let Some(vm) = op.vm().and_then(|vm| self.inventory.vms.get_mut(vm)) else { return };
+                match op {
+                    Op::MoveVm { .. } if self.world.immovable.contains(&vm.name) => {}
+                    Op::MoveVm { to, .. } => vm.host = to.clone(),
+                    Op::StartVm { .. } => vm.power = VmPower::Running,
+                    Op::SetAutostart { enabled, .. } => vm.autostart = Some(*enabled),
+                    _ => vm.power = VmPower::Off,
+                }
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, run: RunId, action: ActionId, attempt: u32, op: Op) {
+        self.line(format!("start {}", self.text(&op)));
+        let name = op.vm().and_then(|vm| self.inventory.vms.get(vm)).map(|vm| vm.name.clone()).unwrap_or_default();
+        let takes = match &op {
+            Op::ShutDownVm { .. } if self.world.hung.contains(&name) => u64::MAX / 2,
+            Op::ShutDownVm { .. } if self.world.untold.remove(&name) => {
+                let reply = StepReply::Started(Ok(Started::Task(TaskRef(op.to_string()))));
+                self.inputs.push_back(Input::Reply { run, action, attempt, reply });
+                return;
+            }
+            Op::ShutDownVm { .. } => self.world.stop_secs,
+            Op::MoveVm { .. } => self.world.move_secs,
+            Op::ShutDownHost { .. } | Op::WakeHost { .. } => 3,
+            Op::StopLoad { .. } | Op::StartLoad { .. } => 4,
+            Op::StartVm { .. } => 2,
+            _ => 0,
+        };
+        self.tasks.insert(op.to_string(), (self.secs + takes, op.clone()));
+        self.finish_tasks();
+        if self.world.lost_replies.remove(&op.to_string()) {
+            let failure =
+                Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::Possible, message: "no answer".into() };
+            self.inputs.push_back(Input::Reply { run, action, attempt, reply: StepReply::Started(Err(failure)) });
+            return;
+        }
+        let reply = StepReply::Started(Ok(Started::Task(TaskRef(op.to_string()))));
+        self.inputs.push_back(Input::Reply { run, action, attempt, reply });
+    }
+
+    pub(super) fn answer(&self, op: &Op) -> Result<Progress, Failure> {
+        let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
+        if vm.is_some_and(|vm| self.world.unasked.contains(&vm.name)) {
+            return Err(Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message: "no route".into() });
+        }
+        // Of a guest that runs on nobody can say whether it was told.
+        if matches!(op, Op::ShutDownVm { .. }) && vm.is_some_and(|vm| vm.power.is_active()) {
+            return Ok(Progress::Running { done_ppm: None });
+        }
+        Ok(self.progress(op))
+    }
+
+    pub(super) fn progress(&self, op: &Op) -> Progress {
+        if self.tasks.contains_key(&op.to_string()) {
+            return Progress::Running { done_ppm: None };
+        }
+        let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
+        let is_done = vm.is_some_and(|vm| match op {
+            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } => !vm.power.is_active(),
+            Op::MoveVm { to, .. } => vm.host == *to,
+            Op::StartVm { .. } => vm.power.is_active(),
+            Op::SetAutostart { enabled, .. } => vm.autostart == Some(*enabled),
+            _ => true,
+        });
+        if is_done {
+            return Progress::Done { detail: None };
+        }
+        Progress::Failed(Failure {
+            kind: FailureKind::Refused,
+            took_effect: TookEffect::No,
+            message: "the move was given up".into(),
+        })
+    }
+}
