@@ -111,6 +111,7 @@ impl Config {
         self.alerts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.upses.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.loads.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
+        self.platforms.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.hosts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
     }
 }

@@ -98,7 +98,10 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
         endpoints.devices.insert(id, device);
     }
     for (name, entry) in &config.platforms {
-        let estate = entry.value.to_libvirt(name);
+        let estate = entry.value.to_libvirt(name).map_err(|fault| {
+            let remedy = "Put certificates and keys there in PEM, `key` without a passphrase; `ridethrough check` shows where.";
+            Failure::new("RT0181", format!("platform {name}: {fault}."), remedy)
+        })?;
         let driver = libvirt::Libvirt::new(estate, Workers::new()).map_err(|error| wrong(&error))?;
         let driver: Arc<dyn Platform> = Arc::new(driver);
         endpoints.platforms.insert(PlatformId::new(name.as_str()), driver);

@@ -21,7 +21,7 @@ pub(crate) struct Host {
 
 const HALT: &str = include_str!("../guest/halt.sh");
 
-const LIBVIRTD: &str = "listen_tls = 0\nlisten_tcp = 1\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\nauth_unix_ro = \"none\"\n\
+const LIBVIRTD: &str = "listen_tls = 1\nlisten_tcp = 1\nauth_tcp = \"none\"\nauth_unix_rw = \"none\"\nauth_unix_ro = \"none\"\n\
     unix_sock_rw_perms = \"0700\"\nmax_clients = 200\nlog_level = 3\nlog_outputs = \"3:file:/var/log/libvirt/daemon.log\"\n\
     keepalive_interval = 2\nkeepalive_count = 3\n";
 const QEMU: &str = "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\nsecurity_driver = \"none\"\n\
@@ -35,7 +35,12 @@ impl Host {
             fs::create_dir_all(dir.join(part))?;
         }
         let address = network.address(number);
-        let identity = format!("host_uuid = \"{}\"\nlisten_addr = \"{address}\"\n", Self::uuid(number));
+        let pki = lab.join("pki").display().to_string();
+        let identity = format!(
+            "host_uuid = \"{}\"\nlisten_addr = \"{address}\"\nca_file = \"{pki}/ca.pem\"\ncert_file = \"{pki}/kvm{number}.pem\"\n\
+             key_file = \"{pki}/kvm{number}.key\"\n",
+            Self::uuid(number)
+        );
         fs::write(dir.join("etc/libvirtd.conf"), format!("{identity}{LIBVIRTD}"))?;
         fs::write(dir.join("etc/qemu.conf"), QEMU)?;
         fs::write(dir.join("hosts"), network.hosts_file())?;

@@ -5,6 +5,7 @@ use crate::gate::target_dir;
 use crate::guest;
 use crate::host::Host;
 use crate::network::Network;
+use crate::pki;
 use crate::process::{run, until};
 use crate::sweeper::Sweeper;
 use crate::witness::Witness;
@@ -40,6 +41,8 @@ impl Lab {
         // libvirtd's and QEMU's users look in from outside.
         run("chmod", &["755", &dir.path().to_string_lossy()])?;
         make_keys(dir.path())?;
+        let names: Vec<String> = (1..=hosts).map(|host| format!("kvm{host}")).collect();
+        pki::make(&dir.path().join("pki"), &names)?;
         let unique = dir.path().to_string_lossy().rsplit_once(PREFIX).map_or_else(String::new, |(_, name)| name.to_owned());
         let network = Network::plan(&unique, hosts);
         let sweeper = Sweeper::start(dir.path(), &network.namespaces())?;

@@ -245,7 +245,7 @@ fn no_ssh(operation: &'static str, cause: std::io::Error) -> Error {
 }
 
 /// A path as ssh takes it, which replaces `%h` and the like.
-fn literal(path: &Path) -> String {
+pub(crate) fn literal(path: &Path) -> String {
     path.display().to_string().replace('%', "%%")
 }
 

@@ -4,6 +4,8 @@
 
 use super::Config;
 use super::section::host::{Feed, Host, Shutdown};
+use super::section::libvirt::LibvirtSsh;
+use super::section::nut::TlsFault;
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
 use super::section::{Load, Platform, Ups};
 use super::value::or_default;
@@ -199,13 +201,18 @@ pub(crate) fn pace(config: &Config) -> Pace {
 
 impl Platform {
     /// The settings of its driver.
-    pub(crate) fn to_libvirt(&self, name: &str) -> libvirt::Config {
+    ///
+    /// # Errors
+    /// Certificates that cannot be read or used.
+    pub(crate) fn to_libvirt(&self, name: &str) -> Result<libvirt::Config, TlsFault> {
         let Self::Libvirt(written) = self;
-        libvirt::Config {
+        Ok(libvirt::Config {
             platform: PlatformId::new(name),
             hosts: written.hosts.iter().map(|(name, host)| (HostId::new(name.as_str()), host.clone())).collect(),
             bandwidth_mib_s: written.bandwidth.as_ref().map(|bandwidth| (bandwidth.0.0 >> 20).max(1)),
             shared_paths: written.shared_paths.clone(),
-        }
+            tls: written.tls.as_ref().map(|tls| tls.to_driver()).transpose()?,
+            ssh: written.ssh.as_ref().map(LibvirtSsh::to_driver).unwrap_or_default(),
+        })
     }
 }

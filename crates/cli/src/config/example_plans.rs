@@ -137,6 +137,7 @@ fn point_6_hosts_with_a_shared_nas_has_a_plan() {
         pause autostart of VM cluster/other-kvm3 on kvm3
         pause autostart of VM cluster/vip-kvm3 on kvm3
         shut down host kvm3
+        stop load nas
     "#]]
     .assert_eq(&plan("shared-nas.toml"));
 }

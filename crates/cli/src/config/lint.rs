@@ -7,6 +7,7 @@
 mod alerts;
 mod bmc;
 mod hosts;
+mod libvirt;
 mod loads;
 mod names;
 mod numbers;
@@ -32,6 +33,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     power::lint(config, &mut findings);
     hosts::lint(config, &mut findings);
     bmc::lint(config, &mut findings);
+    libvirt::lint(config, &mut findings);
     loads::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);

@@ -21,8 +21,6 @@ const MISTAKES_MAX: usize = 20;
 const MISSING: &str = "missing field ";
 /// How the TOML reader says that a table which must hold one key does not.
 const NOT_ONE: &str = "wanted exactly 1 element";
-/// The end of libvirt's word for transports that are planned.
-const NOT_YET: &str = "is not supported yet";
 
 /// What could be read, and what not.
 #[derive(Debug)]
@@ -252,9 +250,6 @@ fn structural(subject: &str, message: &str, place: &Place) -> Located {
     } else if message == CLEAR_TEXT || message == NO_REFERENCE {
         let remedy = "Put it into a file of its own (mode 0600) and write `{ file = \"...\" }` here.";
         Finding::error("RT0106", subject, format!("{message}."), remedy)
-    } else if message.contains(NOT_YET) {
-        let remedy = "Use what is supported; docs/configuration.md lists it.";
-        Finding::error("RT0107", subject, format!("{message}."), remedy)
     } else if message.starts_with(NOT_ONE) {
         let remedy = "Write one; docs/configuration.md lists them.";
         Finding::error("RT0104", subject, "exactly one key must stand in this table.", remedy)

@@ -42,6 +42,8 @@ const TABLES: &[(&str, &str)] = &[
     ("tls of a UPS behind upsd", "NutTls"),
     ("[[domain]]", "Domain"),
     ("[platform.NAME.libvirt]", "Libvirt"),
+    ("tls of a libvirt platform", "LibvirtTls"),
+    ("ssh of a libvirt platform", "LibvirtSsh"),
     ("hosts.HOST of a libvirt platform", "HostConfig"),
     ("[host.NAME]", "Host"),
     ("feeds of a host or load", "Feed"),

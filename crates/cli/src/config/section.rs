@@ -4,6 +4,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod host;
+pub(crate) mod libvirt;
 pub(crate) mod nut;
 pub(crate) mod order;
 pub(crate) mod outage;
@@ -12,7 +13,7 @@ pub(crate) mod wol;
 
 use super::secret::SecretSource;
 use super::value::{At, Data, Time};
-use ridethrough_platforms::libvirt;
+use ridethrough_platforms::libvirt::HostConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -106,13 +107,17 @@ pub(crate) enum Platform {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Libvirt {
     /// Its hosts by name. Each needs a `[host.NAME]` too, which says what power it hangs on.
-    pub(crate) hosts: BTreeMap<At<String>, libvirt::HostConfig>,
+    pub(crate) hosts: BTreeMap<At<String>, HostConfig>,
     /// What one move may take of the network, per second. Default: as much as it gets.
     pub(crate) bandwidth: Option<Data>,
     /// Folders that are the same storage on every host, such as an NFS mount. A disk in none of them, and on no network
     /// storage, keeps its VM from being moved.
     #[serde(default)]
     pub(crate) shared_paths: Vec<PathBuf>,
+    /// Needed for hosts at `qemu+tls://` addresses: whom to believe and as whom to come.
+    pub(crate) tls: Option<At<libvirt::LibvirtTls>>,
+    /// For hosts at `qemu+ssh://` addresses: which key, and which hosts are known.
+    pub(crate) ssh: Option<libvirt::LibvirtSsh>,
 }
 
 /// Something on a UPS that is neither host nor VM. The key below its name says what can be done with it.
@@ -151,6 +156,17 @@ impl Platform {
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &At<String>> {
         let Self::Libvirt(libvirt) = self;
         libvirt.hosts.keys()
+    }
+
+    /// Takes relative paths from that folder.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        let Self::Libvirt(libvirt) = self;
+        if let Some(tls) = &mut libvirt.tls {
+            tls.resolve(folder);
+        }
+        if let Some(ssh) = &mut libvirt.ssh {
+            ssh.resolve(folder);
+        }
     }
 }
 

@@ -108,7 +108,7 @@ margin = "15"
 host = "a"
 port = 70000
 [platform.lab.libvirt]
-hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
+hosts = { kvm1 = { uri = "qemu+libssh://kvm1/system" } }
 "#;
     check(
         &[text],
@@ -134,12 +134,12 @@ hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
               |        ^^^^^
               = Correct the value; docs/configuration.md says what is allowed.
 
-            error RT0107: platform lab: `qemu+tls://kvm1/system`: libvirt over TLS is not supported yet; use qemu+tcp:// or qemu+unix://.
+            error RT0104: platform lab: `qemu+libssh://kvm1/system` is not an address of a libvirt host: write `qemu+ssh`: the system's own `ssh` is used.
               --> a.toml:11:26
                |
-            11 | hosts = { kvm1 = { uri = "qemu+tls://kvm1/system" } }
-               |                          ^^^^^^^^^^^^^^^^^^^^^^^^
-               = Use what is supported; docs/configuration.md lists it.
+            11 | hosts = { kvm1 = { uri = "qemu+libssh://kvm1/system" } }
+               |                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               = Correct the value; docs/configuration.md says what is allowed.
         "#]],
     );
 }
@@ -358,7 +358,7 @@ fn a_site_becomes_topology_and_policy() {
     assert_eq!((policy.silence, policy.moves_per_host), (Millis::from_secs(20), 4));
     assert_eq!(policy.move_bandwidth, Bytes::from_mib(1024));
     assert_eq!(pace(&config).ups_mains.as_secs(), 2);
-    assert_eq!(config.platforms["lab"].value.to_libvirt("lab").bandwidth_mib_s, Some(512));
+    assert_eq!(config.platforms["lab"].value.to_libvirt("lab").expect("no certificates").bandwidth_mib_s, Some(512));
 }
 
 #[test]

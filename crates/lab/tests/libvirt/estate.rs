@@ -2,9 +2,10 @@
 
 use ridethrough_driver::{Cx, Platform, Workers};
 use ridethrough_lab::{Beats, Guest, Lab, until};
-use ridethrough_model::{Mono, Op, PlatformId, Progress, Started, TaskRef, VmId};
-use ridethrough_platforms::libvirt::{Config, HostConfig, Libvirt};
+use ridethrough_model::{HostId, Mono, Op, PlatformId, Progress, Started, TaskRef, VmId};
+use ridethrough_platforms::libvirt::{Config, HostConfig, Libvirt, SshLogin, Tls};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -89,7 +90,14 @@ impl Estate {
 
     fn make(&self, hosts: Vec<(String, HostConfig)>, bandwidth_mib_s: Option<u64>) -> Libvirt {
         let hosts: BTreeMap<_, _> = hosts.into_iter().map(|(name, host)| (name.as_str().into(), host)).collect();
-        let config = Config { platform: PlatformId::new("lab"), hosts, bandwidth_mib_s, shared_paths: Vec::new() };
+        let config = Config {
+            platform: PlatformId::new("lab"),
+            hosts,
+            bandwidth_mib_s,
+            shared_paths: Vec::new(),
+            tls: None,
+            ssh: SshLogin::default(),
+        };
         Libvirt::new(config, Workers::new()).expect("a driver")
     }
 
@@ -114,22 +122,18 @@ impl Estate {
 
     /// A TCP port that leads to a host's daemon, as long as the workers are kept.
     pub(crate) async fn tcp(&self, at: usize) -> (String, Workers) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let uri = format!("qemu+tcp://{}/system", listener.local_addr().expect("it has one"));
-        let socket = self.socket(at);
-        let workers = Workers::new();
-        workers.start(async move {
-            let connections = Workers::new();
-            while let Ok((mut outer, _)) = listener.accept().await {
-                let socket = socket.clone();
-                connections.start(async move {
-                    if let Ok(mut inner) = UnixStream::connect(socket).await {
-                        let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
-                    }
-                });
-            }
-        });
-        (uri, workers)
+        let (address, workers) = leads_to(self.socket(at)).await;
+        (format!("qemu+tcp://{address}/system"), workers)
+    }
+
+    /// A driver of one host at that address, with what TLS and SSH need.
+    pub(crate) fn driver_over(&self, uri: &str, tls: Option<Tls>, ssh: SshLogin) -> Libvirt {
+        let config =
+            HostConfig { migrate_uri: Some(self.lab.libvirt_uri(1)), ..HostConfig::at(uri.parse().expect("an address")) };
+        let hosts = [(HostId::new("kvm1"), config)].into();
+        let platform = PlatformId::new("lab");
+        let config = Config { platform, hosts, bandwidth_mib_s: None, shared_paths: Vec::new(), tls, ssh };
+        Libvirt::new(config, Workers::new()).expect("a driver")
     }
 
     /// Begins what cannot be done already.
@@ -225,4 +229,23 @@ impl Estate {
         assert!(Command::new("nsenter").args(args).status().expect("nsenter runs").success());
         self.lab.wait_up(at).expect("it answers");
     }
+}
+
+/// A port of loopback that leads to a socket, as long as the workers are kept.
+pub(crate) async fn leads_to(socket: PathBuf) -> (SocketAddr, Workers) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it has one");
+    let workers = Workers::new();
+    workers.start(async move {
+        let connections = Workers::new();
+        while let Ok((mut outer, _)) = listener.accept().await {
+            let socket = socket.clone();
+            connections.start(async move {
+                if let Ok(mut inner) = UnixStream::connect(socket).await {
+                    let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+                }
+            });
+        }
+    });
+    (address, workers)
 }

@@ -2,6 +2,7 @@
 //! witnesses; what the driver says about itself is only compared with them.
 
 mod estate;
+mod transports;
 
 use estate::{Estate, LIMIT, cx, detail, op_abort, op_autostart, op_move, op_off, op_shut, op_start};
 use ridethrough_driver::{FailureKind, Platform, TookEffect};

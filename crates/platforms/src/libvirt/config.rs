@@ -1,5 +1,6 @@
 //! What an estate of libvirt hosts is made of: names, addresses, limits. Reads addresses; opens nothing.
 
+use ridethrough_driver::tls::{Identity, Trust};
 use ridethrough_model::{HostId, PlatformId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,15 @@ use std::str::FromStr;
 
 /// The port of libvirt's plain TCP listener.
 const TCP_PORT: u16 = 16509;
+/// The port of its TLS listener.
+const TLS_PORT: u16 = 16514;
+/// The port of sshd.
+const SSH_PORT: u16 = 22;
 /// Where the system daemon listens on its own machine.
 const SYSTEM_SOCKET: &str = "/var/run/libvirt/libvirt-sock";
 
 /// An estate of independent libvirt hosts, taken as one platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The platform's name in the configuration.
     pub platform: PlatformId,
@@ -25,16 +30,39 @@ pub struct Config {
     /// Directories that are the same storage on every host, e.g. an NFS mount. A disk in none of them, and on no network
     /// storage, keeps its VM from being moved.
     pub shared_paths: Vec<PathBuf>,
+    /// How hosts at `qemu+tls` addresses are believed, and as whom we appear.
+    pub tls: Option<Tls>,
+    /// How hosts at `qemu+ssh` addresses are logged in to.
+    pub ssh: SshLogin,
+}
+
+/// TLS to libvirt daemons. They want a certificate of ours unless they are told not to (`tls_no_verify_certificate`).
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// Our own certificate.
+    pub identity: Option<Identity>,
+}
+
+/// Logins by SSH, with the system's own `ssh`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshLogin {
+    /// The private key; `None`: what `ssh` finds by itself.
+    pub key: Option<PathBuf>,
+    /// The file with the hosts' keys; `None`: what `ssh` itself uses.
+    pub known_hosts: Option<PathBuf>,
 }
 
 /// One libvirt host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostConfig {
-    /// How its libvirt daemon is reached: `qemu+tcp://host[:port]/system`, `qemu:///system` or
-    /// `qemu+unix:///system?socket=/path`.
+    /// How its libvirt daemon is reached: `qemu+tls://host[:port]/system`, `qemu+ssh://user@host[:port]/system`,
+    /// `qemu+tcp://host[:port]/system` (in clear text), `qemu:///system` or `qemu+unix:///system?socket=/path`.
     pub uri: Uri,
-    /// How the other hosts' libvirt daemons reach this one for a move. Default: `uri`, which must then be a `qemu+tcp` one.
+    /// How the other hosts' libvirt daemons reach this one for a move. Default: `uri`, which must then be a `qemu+tls` or `qemu+tcp`
+    /// one. With `qemu+tls` the hosts need certificates of their own for each other, with `qemu+ssh` said here keys.
     #[serde(default)]
     pub migrate_uri: Option<String>,
     /// The address that memory is sent to in a move to this host, e.g. in a network of its own. Default: what the host calls
@@ -53,8 +81,9 @@ impl HostConfig {
     #[must_use]
     pub(crate) fn peer_uri(&self) -> Option<String> {
         self.migrate_uri.clone().or_else(|| match self.uri.endpoint() {
-            Endpoint::Tcp { .. } => Some(self.uri.to_string()),
-            Endpoint::Unix { .. } => None,
+            Endpoint::Tcp { .. } | Endpoint::Tls { .. } => Some(self.uri.to_string()),
+            // The user and the keys are ours, not the other hosts'.
+            Endpoint::Ssh { .. } | Endpoint::Unix { .. } => None,
         })
     }
 }
@@ -63,14 +92,17 @@ impl HostConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Tcp { host: String, port: u16 },
+    Tls { host: String, port: u16 },
+    Ssh { user: String, host: String, port: u16 },
     Unix { path: PathBuf },
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } | Self::Tls { host, port } => write!(f, "{host}:{port}"),
+            Self::Ssh { user, host, port } => write!(f, "{user}@{host}:{port}"),
             Self::Unix { path } => write!(f, "{}", path.display()),
         }
     }
@@ -85,6 +117,12 @@ pub struct Uri {
 }
 
 impl Uri {
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Tls { .. })
+    }
+
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
@@ -93,14 +131,6 @@ impl Uri {
 /// Why an address cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
-    /// Something that is planned, but not there.
-    #[error("`{uri}`: libvirt over {transport} is not supported yet; use qemu+tcp:// or qemu+unix://")]
-    NotYet {
-        /// What was read.
-        uri: String,
-        /// TLS or SSH.
-        transport: &'static str,
-    },
     /// Something that makes no sense here.
     #[error("`{uri}` is not an address of a libvirt host: {reason}")]
     Wrong {
@@ -116,7 +146,6 @@ impl FromStr for Uri {
 
     fn from_str(text: &str) -> Result<Self, UriError> {
         let wrong = |reason| UriError::Wrong { uri: text.to_owned(), reason };
-        let not_yet = |transport| UriError::NotYet { uri: text.to_owned(), transport };
         let (scheme, rest) =
             text.split_once("://").ok_or_else(|| wrong("it should look like `qemu+tcp://host/system` or `qemu:///system`"))?;
         let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -125,38 +154,61 @@ impl FromStr for Uri {
             return Err(wrong("only `/system` runs the VMs of a server"));
         }
         let endpoint = match scheme {
-            "qemu+tcp" if !query.is_empty() => return Err(wrong("qemu+tcp takes nothing after a `?`")),
-            "qemu+tcp" => tcp(authority).map_err(wrong)?,
-            "qemu" | "qemu+unix" if !authority.is_empty() && scheme == "qemu" => return Err(not_yet("TLS")),
-            "qemu" | "qemu+unix" if !authority.is_empty() => return Err(wrong("a UNIX socket has no host; write three slashes")),
-            "qemu" | "qemu+unix" => unix(query).map_err(wrong)?,
-            "qemu+tls" => return Err(not_yet("TLS")),
-            "qemu+ssh" | "qemu+libssh" | "qemu+libssh2" => return Err(not_yet("SSH")),
-            _ => return Err(wrong("it should begin with `qemu+tcp://` or `qemu+unix://`")),
+            "qemu+unix" => unix_at(authority, query).map_err(wrong)?,
+            "qemu" if authority.is_empty() => unix(query).map_err(wrong)?,
+            _ if !query.is_empty() => return Err(wrong("nothing after a `?` is understood here")),
+            "qemu+tcp" => {
+                let (host, port) = place(authority, TCP_PORT).map_err(wrong)?;
+                Endpoint::Tcp { host, port }
+            }
+            // libvirt's own meaning of an address with a host and no word for the transport.
+            "qemu+tls" | "qemu" => {
+                let (host, port) = place(authority, TLS_PORT).map_err(wrong)?;
+                Endpoint::Tls { host, port }
+            }
+            "qemu+ssh" => {
+                let (user, rest) = authority.split_once('@').unwrap_or(("root", authority));
+                if user.is_empty()
+                    || user.starts_with('-')
+                    || !user.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+                {
+                    return Err(wrong("what stands before the `@` is no user's name"));
+                }
+                let (host, port) = place(rest, SSH_PORT).map_err(wrong)?;
+                Endpoint::Ssh { user: user.to_owned(), host, port }
+            }
+            "qemu+libssh" | "qemu+libssh2" => return Err(wrong("write `qemu+ssh`: the system's own `ssh` is used")),
+            _ => return Err(wrong("it should begin with `qemu+tls://`, `qemu+ssh://`, `qemu+tcp://` or `qemu+unix://`")),
         };
         Ok(Self { text: text.to_owned(), endpoint })
     }
 }
 
-fn tcp(authority: &str) -> Result<Endpoint, &'static str> {
+/// Host and port.
+fn place(authority: &str, usual: u16) -> Result<(String, u16), &'static str> {
     const NO_HOST: &str = "the name or address of the host is missing";
     const BAD_PORT: &str = "the port is no number from 1 to 65535";
     if authority.contains('@') {
-        return Err("qemu+tcp knows no user");
+        return Err("only qemu+ssh knows a user");
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']').ok_or("the `]` of the IPv6 address is missing")?,
         None => authority.find(':').map_or((authority, ""), |colon| authority.split_at(colon)),
     };
-    if host.is_empty() {
+    // Never taken for an option by whoever is given it.
+    if host.is_empty() || host.starts_with('-') {
         return Err(NO_HOST);
     }
     let port = match port.strip_prefix(':') {
         Some(digits) => digits.parse::<u16>().ok().filter(|port| *port != 0).ok_or(BAD_PORT)?,
-        None if port.is_empty() => TCP_PORT,
+        None if port.is_empty() => usual,
         None => return Err(BAD_PORT),
     };
-    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+    Ok((host.to_owned(), port))
+}
+
+fn unix_at(authority: &str, query: &str) -> Result<Endpoint, &'static str> {
+    if authority.is_empty() { unix(query) } else { Err("a UNIX socket has no host; write three slashes") }
 }
 
 fn unix(query: &str) -> Result<Endpoint, &'static str> {
@@ -191,7 +243,7 @@ impl JsonSchema for Uri {
         "LibvirtUri".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "examples": ["qemu+tcp://kvm1/system", "qemu:///system"] })
+        schemars::json_schema!({ "type": "string", "examples": ["qemu+tls://kvm1/system", "qemu+ssh://root@kvm1/system", "qemu:///system"] })
     }
 }
 
@@ -221,6 +273,10 @@ mod tests {
                 "qemu:///system",
                 "qemu+unix:///system",
                 "qemu+unix:///system?socket=/run/lab/libvirt-sock",
+                "qemu+tls://kvm1/system",
+                "qemu://kvm1:16515/system",
+                "qemu+ssh://ops@kvm1/system",
+                "qemu+ssh://kvm1:2222/system",
             ],
             expect![[r#"
                 qemu+tcp://kvm1/system -> kvm1:16509
@@ -229,6 +285,10 @@ mod tests {
                 qemu:///system -> /var/run/libvirt/libvirt-sock
                 qemu+unix:///system -> /var/run/libvirt/libvirt-sock
                 qemu+unix:///system?socket=/run/lab/libvirt-sock -> /run/lab/libvirt-sock
+                qemu+tls://kvm1/system -> kvm1:16514
+                qemu://kvm1:16515/system -> kvm1:16515
+                qemu+ssh://ops@kvm1/system -> ops@kvm1:22
+                qemu+ssh://kvm1:2222/system -> root@kvm1:2222
             "#]],
         );
         check(
@@ -241,9 +301,10 @@ mod tests {
                 "qemu+tcp://kvm1:/system",
                 "qemu+tcp://root@kvm1/system",
                 "qemu+tcp://kvm1/system?x=1",
-                "qemu+tls://kvm1/system",
-                "qemu://kvm1/system",
-                "qemu+ssh://root@kvm1/system",
+                "qemu+tls://kvm1/system?no_verify=1",
+                "qemu+ssh://-oProxyCommand=x@kvm1/system",
+                "qemu+ssh://root@-oProxyCommand=x/system",
+                "qemu+libssh://root@kvm1/system",
                 "qemu+unix:///system?socket=sock",
                 "qemu+unix://kvm1/system",
                 "xen:///system",
@@ -255,14 +316,15 @@ mod tests {
                 `qemu+tcp://kvm1/session` is not an address of a libvirt host: only `/system` runs the VMs of a server
                 `qemu+tcp://kvm1:99999/system` is not an address of a libvirt host: the port is no number from 1 to 65535
                 `qemu+tcp://kvm1:/system` is not an address of a libvirt host: the port is no number from 1 to 65535
-                `qemu+tcp://root@kvm1/system` is not an address of a libvirt host: qemu+tcp knows no user
-                `qemu+tcp://kvm1/system?x=1` is not an address of a libvirt host: qemu+tcp takes nothing after a `?`
-                `qemu+tls://kvm1/system`: libvirt over TLS is not supported yet; use qemu+tcp:// or qemu+unix://
-                `qemu://kvm1/system`: libvirt over TLS is not supported yet; use qemu+tcp:// or qemu+unix://
-                `qemu+ssh://root@kvm1/system`: libvirt over SSH is not supported yet; use qemu+tcp:// or qemu+unix://
+                `qemu+tcp://root@kvm1/system` is not an address of a libvirt host: only qemu+ssh knows a user
+                `qemu+tcp://kvm1/system?x=1` is not an address of a libvirt host: nothing after a `?` is understood here
+                `qemu+tls://kvm1/system?no_verify=1` is not an address of a libvirt host: nothing after a `?` is understood here
+                `qemu+ssh://-oProxyCommand=x@kvm1/system` is not an address of a libvirt host: what stands before the `@` is no user's name
+                `qemu+ssh://root@-oProxyCommand=x/system` is not an address of a libvirt host: the name or address of the host is missing
+                `qemu+libssh://root@kvm1/system` is not an address of a libvirt host: write `qemu+ssh`: the system's own `ssh` is used
                 `qemu+unix:///system?socket=sock` is not an address of a libvirt host: `socket=` needs a plain absolute path
                 `qemu+unix://kvm1/system` is not an address of a libvirt host: a UNIX socket has no host; write three slashes
-                `xen:///system` is not an address of a libvirt host: it should begin with `qemu+tcp://` or `qemu+unix://`
+                `xen:///system` is not an address of a libvirt host: it should begin with `qemu+tls://`, `qemu+ssh://`, `qemu+tcp://` or `qemu+unix://`
             "#]],
         );
     }
@@ -271,6 +333,8 @@ mod tests {
     fn other_hosts_are_told_an_address_that_they_can_reach() {
         let host = |uri: &str| HostConfig::at(uri.parse().unwrap());
         assert_eq!(host("qemu+tcp://kvm1/system").peer_uri().as_deref(), Some("qemu+tcp://kvm1/system"));
+        assert_eq!(host("qemu+tls://kvm1/system").peer_uri().as_deref(), Some("qemu+tls://kvm1/system"));
+        assert_eq!(host("qemu+ssh://root@kvm1/system").peer_uri(), None, "our keys are not the hosts' keys");
         assert_eq!(host("qemu:///system").peer_uri(), None);
         let named = HostConfig { migrate_uri: Some("qemu+tcp://kvm1-move/system".into()), ..host("qemu:///system") };
         assert_eq!(named.peer_uri().as_deref(), Some("qemu+tcp://kvm1-move/system"));

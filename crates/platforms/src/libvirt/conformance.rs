@@ -5,7 +5,7 @@ use super::fake::{Fake, FakeVm, Fault as Wrong};
 use super::procedure::{AuthList, Create, GetNodeInfo, Procedure};
 use super::task::Task;
 use super::wire::Uuid;
-use super::{Config, HostConfig, Libvirt};
+use super::{Config, HostConfig, Libvirt, SshLogin};
 use async_trait::async_trait;
 use ridethrough_driver::conformance::{Facts, Fault, Peer, PlatformFixture, Vms};
 use ridethrough_driver::{Platform, Workers};
@@ -141,7 +141,14 @@ impl PlatformFixture for LibvirtFixture {
     fn platform(&self) -> Box<dyn Platform> {
         let host = HostConfig::at(self.fake.uri.parse().unwrap());
         let hosts = [(HostId::new("a"), host)].into();
-        let config = Config { platform: PlatformId::new("lab"), hosts, bandwidth_mib_s: None, shared_paths: Vec::new() };
+        let config = Config {
+            platform: PlatformId::new("lab"),
+            hosts,
+            bandwidth_mib_s: None,
+            shared_paths: Vec::new(),
+            tls: None,
+            ssh: SshLogin::default(),
+        };
         Box::new(Libvirt::new(config, Workers::new()).unwrap())
     }
 

@@ -6,6 +6,7 @@
 
 use super::config::Endpoint;
 use super::procedure::{AuthList, AuthPolkit, FEATURE_KEEPALIVE, Open, Procedure, SupportsFeature};
+use super::transport::{self, Transports};
 use super::wire::{self, FrameError, Header, Kind, RemoteError};
 use super::xdr::{Decoder, Encoder, XdrError};
 use ridethrough_driver::Workers;
@@ -100,6 +101,8 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     outbox: mpsc::Sender<Vec<u8>>,
     workers: [AbortHandle; 2],
+    /// Ends with the connection.
+    _way: Option<transport::SshWay>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -118,7 +121,12 @@ impl Drop for Connection {
 
 impl Connection {
     /// Dials, authenticates and opens, all before the deadline.
-    pub(crate) async fn dial(endpoint: &Endpoint, workers: &Workers, deadline: Instant) -> Result<Self, CallError> {
+    pub(crate) async fn dial(
+        endpoint: &Endpoint,
+        transports: &Transports,
+        workers: &Workers,
+        deadline: Instant,
+    ) -> Result<Self, CallError> {
         let refused = |error: io::Error| CallError::NoConnection(error.to_string());
         let late = |_| CallError::NoConnection("nobody answered before the deadline".to_owned());
         let connection = match endpoint {
@@ -128,6 +136,17 @@ impl Connection {
                 stream.set_nodelay(true).map_err(refused)?;
                 let (reader, writer) = stream.into_split();
                 Self::over(reader, writer, workers)
+            }
+            Endpoint::Tls { host, port } => {
+                let tcp = timeout_at(deadline, TcpStream::connect((host.as_str(), *port))).await.map_err(late)?;
+                let tcp = tcp.map_err(refused)?;
+                tcp.set_nodelay(true).map_err(refused)?;
+                let stream = timeout_at(deadline, transport::tls(tcp, host, transports)).await.map_err(late)??;
+                let (reader, writer) = tokio::io::split(stream);
+                Self::over(reader, writer, workers)
+            }
+            Endpoint::Ssh { user, host, port } => {
+                return Self::over_ssh((user, host, *port), transports, workers, deadline).await;
             }
             Endpoint::Unix { path } => {
                 let stream = timeout_at(deadline, UnixStream::connect(path)).await.map_err(late)?.map_err(refused)?;
@@ -141,6 +160,26 @@ impl Connection {
             CallError::TooLate { .. } => CallError::NoConnection("the daemon did not answer before the deadline".to_owned()),
             other => other,
         })?;
+        Ok(connection)
+    }
+
+    /// What ssh itself says is the reason where nothing comes.
+    async fn over_ssh(
+        at: (&str, &str, u16),
+        transports: &Transports,
+        workers: &Workers,
+        deadline: Instant,
+    ) -> Result<Self, CallError> {
+        let mut way = transport::ssh(at, transports, deadline)?;
+        let (reader, writer) = way.take_ends();
+        let mut connection = Self::over(reader, writer, workers);
+        let greeted = connection.greet(deadline).await;
+        if let Err(error) = greeted {
+            drop(connection);
+            return Err(way.why(error, deadline).await);
+        }
+        way.listen(workers);
+        connection._way = Some(way);
         Ok(connection)
     }
 
@@ -164,7 +203,7 @@ impl Connection {
             workers.start(read_all(reader, Arc::clone(&shared), outbox.clone())),
             workers.start(write_all(writer, frames, Arc::clone(&shared))),
         ];
-        Self { shared, outbox, workers }
+        Self { shared, outbox, workers, _way: None }
     }
 
     async fn greet(&self, deadline: Instant) -> Result<(), CallError> {

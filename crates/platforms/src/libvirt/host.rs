@@ -8,6 +8,7 @@ use super::procedure::{
     Domain, GetCapabilities, GetJob, GetNodeInfo, GetState, GetXml, LIST_AUTOSTART, ListDomains, ListInterfaces, ListNetworks,
     LookUp, Procedure,
 };
+use super::transport::Transports;
 use super::wire::Uuid;
 use ridethrough_driver::Workers;
 use ridethrough_model::{Bytes, HostId, HostInfo, PlatformId, Vm, VmId};
@@ -29,6 +30,7 @@ const CHANGES_MAX: usize = 4;
 pub(super) struct Host {
     pub(super) id: HostId,
     pub(super) config: HostConfig,
+    transports: Arc<Transports>,
     current: Mutex<Option<Arc<Connection>>>,
     /// One dials, the others wait for its connection.
     dialling: Semaphore,
@@ -52,10 +54,11 @@ pub(super) struct World {
 }
 
 impl Host {
-    pub(super) fn new(id: HostId, config: HostConfig) -> Self {
+    pub(super) fn new(id: HostId, config: HostConfig, transports: Arc<Transports>) -> Self {
         Self {
             id,
             config,
+            transports,
             current: Mutex::new(None),
             dialling: Semaphore::new(1),
             agent_calls: Arc::new(Semaphore::new(AGENT_CALLS_MAX)),
@@ -91,7 +94,7 @@ impl Host {
 
     /// A connection of its own, for a request that blocks.
     pub(super) async fn dial(&self, workers: &Workers, deadline: Instant) -> Result<Connection, CallError> {
-        Connection::dial(self.config.uri.endpoint(), workers, deadline).await
+        Connection::dial(self.config.uri.endpoint(), &self.transports, workers, deadline).await
     }
 
     pub(super) async fn call<P: Procedure>(

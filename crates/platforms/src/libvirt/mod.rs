@@ -15,6 +15,7 @@ mod moves;
 mod power;
 mod procedure;
 mod task;
+mod transport;
 mod wire;
 mod xdr;
 mod xml;
@@ -28,7 +29,7 @@ mod fuzz_tests;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, HostConfig, Uri, UriError};
+pub use config::{Config, HostConfig, SshLogin, Tls, Uri, UriError};
 
 use async_trait::async_trait;
 use connection::{CallError, Connection};
@@ -44,6 +45,7 @@ use std::time::Duration;
 use task::{Task, TaskKind};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
+use transport::Transports;
 use wire::Uuid;
 
 /// What the controller may have in flight at once. It gives one host half of it at most; each connection takes 4 at a time, the
@@ -71,13 +73,14 @@ impl Libvirt {
     /// A driver for these hosts. Connects to nothing yet: each host is dialled by the first call that needs it.
     ///
     /// # Errors
-    /// `Config` where there is no host at all.
+    /// `Config` where there is no host at all, or TLS cannot be set up with those certificates.
     pub fn new(config: Config, workers: Workers) -> Result<Self> {
         if config.hosts.is_empty() {
             let error = Error::new(FailureKind::Config, "connect", "no hosts are configured").with("platform", &config.platform);
             return Err(error.no_effect());
         }
-        let host = |(id, host): (HostId, HostConfig)| (id.clone(), Host::new(id, host));
+        let transports = Arc::new(Transports::new(config.tls.as_ref(), config.ssh)?);
+        let host = |(id, host): (HostId, HostConfig)| (id.clone(), Host::new(id, host, transports.clone()));
         Ok(Self {
             platform: config.platform,
             bandwidth_mib_s: config.bandwidth_mib_s,

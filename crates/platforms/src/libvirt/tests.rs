@@ -16,7 +16,14 @@ fn cx(limit: Duration) -> Cx {
 fn driver(fakes: &[(&str, &Fake)]) -> Libvirt {
     let host = |(name, fake): &(&str, &Fake)| (HostId::new(*name), HostConfig::at(fake.uri.parse().unwrap()));
     let hosts = fakes.iter().map(host).collect();
-    let config = Config { platform: PlatformId::new("lab"), hosts, bandwidth_mib_s: None, shared_paths: Vec::new() };
+    let config = Config {
+        platform: PlatformId::new("lab"),
+        hosts,
+        bandwidth_mib_s: None,
+        shared_paths: Vec::new(),
+        tls: None,
+        ssh: SshLogin::default(),
+    };
     Libvirt::new(config, Workers::new()).unwrap()
 }
 
@@ -268,7 +275,14 @@ async fn what_is_not_ours_is_refused_by_name() {
     assert_eq!(fake.world().connections, 0, "nobody was bothered");
     assert!(
         Libvirt::new(
-            Config { platform: "lab".into(), hosts: BTreeMap::new(), bandwidth_mib_s: None, shared_paths: vec![] },
+            Config {
+                platform: "lab".into(),
+                hosts: BTreeMap::new(),
+                bandwidth_mib_s: None,
+                shared_paths: vec![],
+                tls: None,
+                ssh: SshLogin::default()
+            },
             Workers::new()
         )
         .is_err()

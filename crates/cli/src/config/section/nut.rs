@@ -69,32 +69,43 @@ impl NutTls {
     /// # Errors
     /// A file that cannot be read or used, or two keys that contradict each other.
     pub(crate) fn to_driver(&self) -> Result<nut::Tls, TlsFault> {
-        let fault = |span: Range<usize>, message: &str| TlsFault { span, message: message.to_owned() };
-        let trust = match (&self.thumbprint, &self.ca) {
-            (Some(pin), Some(_)) => {
-                return Err(fault(pin.span(), "`ca` and `thumbprint` are both there: keep one of them"));
-            }
-            (Some(pin), None) => Trust::Pinned(pin.0),
-            (None, Some(ca)) => Trust::Authorities(text(ca, "certificate authority")?),
-            (None, None) => Trust::System,
-        };
-        if let Some(ca) = &self.ca {
-            try_out(&trust, None, ca.span())?;
-        }
-        let identity = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => {
-                let secret = key.read().map_err(|error| fault(key.span(), &format!("its `key`: {error}")))?;
-                let identity = Identity { certificates: text(certificate, "certificate of ours")?, key: secret };
-                // Without the machine's authorities: that they are missing is not this certificate's fault.
-                try_out(&Trust::Pinned(tls::Thumbprint::of(b"")), Some(&identity), certificate.span())?;
-                Some(identity)
-            }
-            (Some(certificate), None) => return Err(fault(certificate.span(), "there is a `certificate` without its `key`")),
-            (None, Some(key)) => return Err(fault(key.span(), "there is a `key` without its `certificate`")),
-            (None, None) => None,
-        };
+        let (trust, identity) = setup(self.ca.as_ref(), self.thumbprint.as_ref(), self.certificate.as_ref(), self.key.as_ref())?;
         Ok(nut::Tls { trust, identity, name: self.name.as_deref().cloned() })
     }
+}
+
+/// Whom to believe and as whom to appear, with every file read and tried.
+pub(super) fn setup(
+    ca: Option<&At<PathBuf>>,
+    thumbprint: Option<&At<Pin>>,
+    certificate: Option<&At<PathBuf>>,
+    key: Option<&At<SecretSource>>,
+) -> Result<(Trust, Option<Identity>), TlsFault> {
+    let fault = |span: Range<usize>, message: &str| TlsFault { span, message: message.to_owned() };
+    let trust = match (thumbprint, ca) {
+        (Some(pin), Some(_)) => {
+            return Err(fault(pin.span(), "`ca` and `thumbprint` are both there: keep one of them"));
+        }
+        (Some(pin), None) => Trust::Pinned(pin.0),
+        (None, Some(ca)) => Trust::Authorities(text(ca, "certificate authority")?),
+        (None, None) => Trust::System,
+    };
+    if let Some(ca) = ca {
+        try_out(&trust, None, ca.span())?;
+    }
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            let secret = key.read().map_err(|error| fault(key.span(), &format!("its `key`: {error}")))?;
+            let identity = Identity { certificates: text(certificate, "certificate of ours")?, key: secret };
+            // Without the machine's authorities: that they are missing is not this certificate's fault.
+            try_out(&Trust::Pinned(tls::Thumbprint::of(b"")), Some(&identity), certificate.span())?;
+            Some(identity)
+        }
+        (Some(certificate), None) => return Err(fault(certificate.span(), "there is a `certificate` without its `key`")),
+        (None, Some(key)) => return Err(fault(key.span(), "there is a `key` without its `certificate`")),
+        (None, None) => None,
+    };
+    Ok((trust, identity))
 }
 
 fn text(file: &At<PathBuf>, what: &str) -> Result<String, TlsFault> {
