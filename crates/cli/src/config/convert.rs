@@ -210,6 +210,10 @@ impl Platform {
             platform: PlatformId::new(name),
             hosts: written.hosts.iter().map(|(name, host)| (HostId::new(name.as_str()), host.clone())).collect(),
             bandwidth_mib_s: written.bandwidth.as_ref().map(|bandwidth| (bandwidth.0.0 >> 20).max(1)),
+            convergence: libvirt::Convergence {
+                auto_converge: written.auto_converge.unwrap_or(true),
+                max_downtime_ms: written.max_downtime.as_ref().map(|time| time.0.0.max(1)),
+            },
             shared_paths: written.shared_paths.clone(),
             tls: written.tls.as_ref().map(|tls| tls.to_driver()).transpose()?,
             ssh: written.ssh.as_ref().map(LibvirtSsh::to_driver).unwrap_or_default(),

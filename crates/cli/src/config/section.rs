@@ -110,6 +110,11 @@ pub(crate) struct Libvirt {
     pub(crate) hosts: BTreeMap<At<String>, HostConfig>,
     /// What one move may take of the network, per second. Default: as much as it gets.
     pub(crate) bandwidth: Option<Data>,
+    /// Whether a guest that writes faster than the network carries is slowed down more and more (QEMU's auto-converge), so that its
+    /// move ends. Default: `true`.
+    pub(crate) auto_converge: Option<bool>,
+    /// How long a guest may stand still at the end of its move; longer lets moves end sooner. Default: QEMU's own, 300 ms.
+    pub(crate) max_downtime: Option<Time>,
     /// Folders that are the same storage on every host, such as an NFS mount. A disk in none of them, and on no network
     /// storage, keeps its VM from being moved.
     #[serde(default)]

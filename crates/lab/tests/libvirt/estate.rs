@@ -3,7 +3,7 @@
 use ridethrough_driver::{Cx, Platform, Workers};
 use ridethrough_lab::{Beats, Guest, Lab, until};
 use ridethrough_model::{HostId, Mono, Op, PlatformId, Progress, Started, TaskRef, VmId};
-use ridethrough_platforms::libvirt::{Config, HostConfig, Libvirt, SshLogin, Tls};
+use ridethrough_platforms::libvirt::{Config, Convergence, HostConfig, Libvirt, SshLogin, Tls};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -89,11 +89,16 @@ impl Estate {
     }
 
     fn make(&self, hosts: Vec<(String, HostConfig)>, bandwidth_mib_s: Option<u64>) -> Libvirt {
+        self.make_with(hosts, bandwidth_mib_s, Convergence { auto_converge: false, max_downtime_ms: None })
+    }
+
+    fn make_with(&self, hosts: Vec<(String, HostConfig)>, bandwidth_mib_s: Option<u64>, convergence: Convergence) -> Libvirt {
         let hosts: BTreeMap<_, _> = hosts.into_iter().map(|(name, host)| (name.as_str().into(), host)).collect();
         let config = Config {
             platform: PlatformId::new("lab"),
             hosts,
             bandwidth_mib_s,
+            convergence,
             shared_paths: Vec::new(),
             tls: None,
             ssh: SshLogin::default(),
@@ -108,6 +113,18 @@ impl Estate {
     /// One whose moves take only so much of the network.
     pub(crate) fn slow_driver(&self, mib_s: u64) -> Libvirt {
         self.make(self.hosts(true), Some(mib_s))
+    }
+    /// One whose moves take only so much of the network, and slow a guest down that writes faster.
+    pub(crate) fn throttling_driver(&self, mib_s: u64) -> Libvirt {
+        self.make_with(self.hosts(true), Some(mib_s), Convergence { auto_converge: true, max_downtime_ms: None })
+    }
+    /// One whose moves may take no more of the network, and let a guest stand still for so long.
+    pub(crate) fn patient_driver(&self, mib_s: u64, max_downtime_ms: u64) -> Libvirt {
+        self.make_with(
+            self.hosts(true),
+            Some(mib_s),
+            Convergence { auto_converge: false, max_downtime_ms: Some(max_downtime_ms) },
+        )
     }
     /// A driver of all hosts and some more.
     pub(crate) fn driver_with(&self, more: &[(&str, &str)]) -> Libvirt {
@@ -132,7 +149,15 @@ impl Estate {
             HostConfig { migrate_uri: Some(self.lab.libvirt_uri(1)), ..HostConfig::at(uri.parse().expect("an address")) };
         let hosts = [(HostId::new("kvm1"), config)].into();
         let platform = PlatformId::new("lab");
-        let config = Config { platform, hosts, bandwidth_mib_s: None, shared_paths: Vec::new(), tls, ssh };
+        let config = Config {
+            platform,
+            hosts,
+            bandwidth_mib_s: None,
+            convergence: Convergence::default(),
+            shared_paths: Vec::new(),
+            tls,
+            ssh,
+        };
         Libvirt::new(config, Workers::new()).expect("a driver")
     }
 
@@ -141,6 +166,21 @@ impl Estate {
         match driver.start(op, &cx()).await.expect("it is accepted") {
             Started::Task(task) => task,
             Started::AlreadyDone => panic!("{op} was done already"),
+        }
+    }
+
+    /// Begins what the hosts first have to be free for: the rest of a move that failed is tidied up by them.
+    pub(crate) async fn begin_when_free(&self, driver: &Libvirt, op: &Op) -> TaskRef {
+        let end = Instant::now() + PATIENCE;
+        let mut look = interval(Duration::from_millis(500));
+        loop {
+            look.tick().await;
+            match driver.start(op, &cx()).await {
+                Ok(Started::Task(task)) => return task,
+                Ok(Started::AlreadyDone) => panic!("{op} was done already"),
+                Err(error) if Instant::now() < end => println!("not yet: {error}"),
+                Err(error) => panic!("it never is: {error}"),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! witnesses; what the driver says about itself is only compared with them.
 
 mod estate;
+mod pitfalls;
 mod transports;
 
 use estate::{Estate, LIMIT, cx, detail, op_abort, op_autostart, op_move, op_off, op_shut, op_start};
@@ -71,7 +72,7 @@ async fn tcp_is_spoken_as_well_and_a_restarted_daemon_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_are_shut_down_by_agent_else_by_button_and_a_hung_one_by_force() {
+async fn point_3_pitfall_no_agent_and_a_guest_that_ignores_the_button_shut_down_by_agent_else_button_else_force() {
     if !gate("libvirt: shutdown") {
         return;
     }
@@ -240,7 +241,7 @@ async fn a_move_is_stopped_and_the_guest_stays_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_move_outlives_its_beginner_and_is_taken_over() {
+async fn point_3_pitfall_client_death_a_move_outlives_its_beginner_and_is_taken_over() {
     if !gate("libvirt: adoption") {
         return;
     }
@@ -274,7 +275,7 @@ async fn a_move_outlives_its_beginner_and_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_dies_in_the_middle_costs_nothing() {
+async fn point_3_pitfall_target_dies_in_the_middle_and_it_costs_nothing() {
     if !gate("libvirt: target dies") {
         return;
     }
@@ -302,7 +303,7 @@ async fn a_target_that_dies_in_the_middle_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_daemon_that_dies_in_the_middle_ends_the_move_and_not_the_guest() {
+async fn point_3_pitfall_libvirtd_killed_in_the_middle_ends_the_move_and_not_the_guest() {
     if !gate("libvirt: source daemon dies") {
         return;
     }
@@ -333,7 +334,7 @@ async fn a_source_daemon_that_dies_in_the_middle_ends_the_move_and_not_the_guest
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_loses_power_in_the_middle_leaves_no_second_copy() {
+async fn point_3_pitfall_source_dies_in_the_middle_and_leaves_no_second_copy() {
     if !gate("libvirt: source dies") {
         return;
     }

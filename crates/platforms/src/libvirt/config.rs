@@ -30,10 +30,27 @@ pub struct Config {
     /// Directories that are the same storage on every host, e.g. an NFS mount. A disk in none of them, and on no network
     /// storage, keeps its VM from being moved.
     pub shared_paths: Vec<PathBuf>,
+    /// How a move is brought to its end.
+    pub convergence: Convergence,
     /// How hosts at `qemu+tls` addresses are believed, and as whom we appear.
     pub tls: Option<Tls>,
     /// How hosts at `qemu+ssh` addresses are logged in to.
     pub ssh: SshLogin,
+}
+
+/// What a guest that writes faster than the network carries has to bear, so that its move ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convergence {
+    /// It is slowed down more and more (QEMU's auto-converge, up to 99 % of its CPU time).
+    pub auto_converge: bool,
+    /// How long it may stand still at the end, in milliseconds; `None`: what QEMU takes by itself, 300.
+    pub max_downtime_ms: Option<u64>,
+}
+
+impl Default for Convergence {
+    fn default() -> Self {
+        Self { auto_converge: true, max_downtime_ms: None }
+    }
 }
 
 /// TLS to libvirt daemons. They want a certificate of ours unless they are told not to (`tls_no_verify_certificate`).

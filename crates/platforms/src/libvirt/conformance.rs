@@ -5,7 +5,7 @@ use super::fake::{Fake, FakeVm, Fault as Wrong};
 use super::procedure::{AuthList, Create, GetNodeInfo, Procedure};
 use super::task::Task;
 use super::wire::Uuid;
-use super::{Config, HostConfig, Libvirt, SshLogin};
+use super::{Config, Convergence, HostConfig, Libvirt, SshLogin};
 use async_trait::async_trait;
 use ridethrough_driver::conformance::{Facts, Fault, Peer, PlatformFixture, Vms};
 use ridethrough_driver::{Platform, Workers};
@@ -145,6 +145,7 @@ impl PlatformFixture for LibvirtFixture {
             platform: PlatformId::new("lab"),
             hosts,
             bandwidth_mib_s: None,
+            convergence: Convergence::default(),
             shared_paths: Vec::new(),
             tls: None,
             ssh: SshLogin::default(),

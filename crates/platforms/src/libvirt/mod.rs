@@ -29,7 +29,7 @@ mod fuzz_tests;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, HostConfig, SshLogin, Tls, Uri, UriError};
+pub use config::{Config, Convergence, HostConfig, SshLogin, Tls, Uri, UriError};
 
 use async_trait::async_trait;
 use connection::{CallError, Connection};
@@ -63,6 +63,7 @@ const MARGIN_MAX: Duration = Duration::from_millis(200);
 pub struct Libvirt {
     platform: PlatformId,
     bandwidth_mib_s: Option<u64>,
+    convergence: Convergence,
     shared_paths: Vec<PathBuf>,
     hosts: BTreeMap<HostId, Host>,
     desks: Desks,
@@ -84,6 +85,7 @@ impl Libvirt {
         Ok(Self {
             platform: config.platform,
             bandwidth_mib_s: config.bandwidth_mib_s,
+            convergence: config.convergence,
             shared_paths: config.shared_paths,
             hosts: config.hosts.into_iter().map(host).collect(),
             desks: Desks::default(),

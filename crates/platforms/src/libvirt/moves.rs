@@ -4,7 +4,7 @@
 use super::desk::Standing;
 use super::map::{DomainState, JobKind, move_detail};
 use super::power::{failure, not_there};
-use super::procedure::{AbortJob, GetJob, JOB_COMPLETED_KEEP, MIGRATE_FLAGS, Migrate, migrate_parameters};
+use super::procedure::{AbortJob, GetJob, JOB_COMPLETED_KEEP, Migrate, SetMaxDowntime, migrate_flags, migrate_parameters};
 use super::task::{Task, TaskKind};
 use super::wire::Uuid;
 use super::{Host, Libvirt, Presence, declined};
@@ -45,11 +45,16 @@ impl Libvirt {
             return Err(declined(FailureKind::Busy, MOVE, format!("{from} has as many moves under way as it takes")));
         };
         let connection = self.own_connection(source, MOVE, deadline).await?;
+        if let Some(milliseconds) = self.convergence.max_downtime_ms {
+            let request = SetMaxDowntime { domain: &there.domain, milliseconds };
+            let set = connection.call(&request, deadline).await;
+            set.map_err(|error| error.into_error(MOVE).with("host", from).no_effect())?;
+        }
+        let flags = migrate_flags(self.convergence.auto_converge);
         let parameters = migrate_parameters(self.bandwidth_mib_s, target.config.migrate_address.as_deref());
         let (from, to) = (from.clone(), to.clone());
         let request = async move {
-            let request =
-                Migrate { domain: &there.domain, destination: &destination, parameters: &parameters, flags: MIGRATE_FLAGS };
+            let request = Migrate { domain: &there.domain, destination: &destination, parameters: &parameters, flags };
             let answer = connection.call(&request, Instant::now() + MOVE_CALL_MAX).await;
             answer.map_err(|error| error.into_error(MOVE).with("from", from).with("to", to))
         };

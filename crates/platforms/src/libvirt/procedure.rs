@@ -204,7 +204,21 @@ const MIGRATE_PEER_TO_PEER: u32 = 1 << 1;
 const MIGRATE_DEFINE_THERE: u32 = 1 << 3;
 const MIGRATE_UNDEFINE_HERE: u32 = 1 << 4;
 /// While it runs, from daemon to daemon; its definition goes along.
-pub(crate) const MIGRATE_FLAGS: u32 = MIGRATE_LIVE | MIGRATE_PEER_TO_PEER | MIGRATE_DEFINE_THERE | MIGRATE_UNDEFINE_HERE;
+const MIGRATE_FLAGS: u32 = MIGRATE_LIVE | MIGRATE_PEER_TO_PEER | MIGRATE_DEFINE_THERE | MIGRATE_UNDEFINE_HERE;
+
+/// The guest is slowed down where its move would not end.
+const MIGRATE_AUTO_CONVERGE: u32 = 1 << 13;
+
+/// The flags of a move.
+pub(crate) fn migrate_flags(auto_converge: bool) -> u32 {
+    MIGRATE_FLAGS | if auto_converge { MIGRATE_AUTO_CONVERGE } else { 0 }
+}
+
+procedure! {
+    /// How long the guest may stand still at the end of a move, in milliseconds. Also before the move.
+    SetMaxDowntime<'a> { domain: &'a Domain, milliseconds: u64 } = 166 -> (),
+    |this, out| { this.domain.encode(out); out.u64(this.milliseconds); out.u32(0); }, |_input| Ok(())
+}
 
 /// The options of a move.
 pub(crate) fn migrate_parameters(bandwidth_mib_s: Option<u64>, address: Option<&str>) -> Parameters {

@@ -20,6 +20,7 @@ fn driver(fakes: &[(&str, &Fake)]) -> Libvirt {
         platform: PlatformId::new("lab"),
         hosts,
         bandwidth_mib_s: None,
+        convergence: Convergence::default(),
         shared_paths: Vec::new(),
         tls: None,
         ssh: SshLogin::default(),
@@ -279,6 +280,7 @@ async fn what_is_not_ours_is_refused_by_name() {
                 platform: "lab".into(),
                 hosts: BTreeMap::new(),
                 bandwidth_mib_s: None,
+                convergence: Convergence::default(),
                 shared_paths: vec![],
                 tls: None,
                 ssh: SshLogin::default()
