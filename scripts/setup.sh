@@ -16,7 +16,7 @@ test_packages=(
   libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients
   qemu-system-x86 qemu-utils
   socat cpio ipmitool openipmi openssh-server openssh-client
-  nut-server nut-client libnss3-tools iproute2
+  nut-server nut-client libnss3-tools iproute2 iputils-ping
   openssl python3-venv python3-aiosmtpd python3-prometheus-client systemd
 )
 # From the Python package index, into a folder of the build's own: a Redfish service, and validators of JSON Schema and OpenAPI.

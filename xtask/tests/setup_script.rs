@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 const EVERYTHING: &str = "gcc libc6-dev libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils \
-     socat cpio ipmitool openipmi openssh-server openssh-client nut-server nut-client libnss3-tools iproute2 openssl \
+     socat cpio ipmitool openipmi openssh-server openssh-client nut-server nut-client libnss3-tools iproute2 iputils-ping openssl \
      python3-venv python3-aiosmtpd python3-prometheus-client systemd";
 const PYTHON_PEERS: &str = "sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0";
 /// Makes a folder whose `pip` writes down how it was called.
