@@ -2,7 +2,7 @@
 
 use super::http::TOKEN;
 use super::{Running, config, one_rack, parts};
-use crate::{Clock, Pace, ServerParts, Token, listen};
+use crate::{Clock, Fresh, Pace, Parts, Prints, Reloading, Reread, ServerParts, Token, Unfit, listen};
 use ridethrough_api::openapi;
 use ridethrough_model::Millis;
 use ridethrough_store::Memory;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -112,6 +113,9 @@ async fn point_7_openapi_real_answers_are_what_the_document_says_to_a_strict_for
         domain.timing.ride_through = Millis::ZERO;
     }
     parts.pace = Pace { ups_mains: Duration::from_millis(300), ..Pace::default() };
+    let (_nobody, wishes) = tokio::sync::mpsc::channel(1);
+    let source = Arc::new(OnceAsBefore(Mutex::new(Some(fresh(&parts)))));
+    parts.reload = Some(Reloading { source, prints: Prints::default(), digest: "5f3c".to_owned(), wishes });
     let running = Running::of(parts, heard);
     let mut asker = Asker { address, answers: Vec::new() };
     on_mains(&mut asker).await;
@@ -128,6 +132,32 @@ async fn point_7_openapi_real_answers_are_what_the_document_says_to_a_strict_for
         let mut broken = status.clone();
         broken["body"] = json!(status["body"].as_str().expect("text").replacen(from, to, 1));
         assert!(!complaints(&document, &[broken]).is_empty(), "{from} became {to} and nobody minded");
+    }
+}
+
+/// A file that says what is in force, and at the next look cannot be read.
+#[derive(Debug)]
+struct OnceAsBefore(Mutex<Option<Fresh>>);
+
+impl Reread for OnceAsBefore {
+    fn read(&self) -> Result<Fresh, Unfit> {
+        self.0.lock().expect("not poisoned").take().ok_or_else(|| Unfit {
+            code: "RT0190".to_owned(),
+            message: "site.toml cannot be used.".to_owned(),
+            remedy: "Mend it.".to_owned(),
+            findings: Vec::new(),
+        })
+    }
+}
+
+fn fresh(parts: &Parts) -> Fresh {
+    Fresh {
+        config: parts.config.clone(),
+        pace: parts.pace.clone(),
+        endpoints: parts.endpoints.clone(),
+        prints: Prints::default(),
+        digest: "5f3d".to_owned(),
+        place: Box::new(|| {}),
     }
 }
 
@@ -150,6 +180,10 @@ async fn on_mains(asker: &mut Asker) {
         asker.ask("maintenance", "/api/v1/ups/rack-a/maintenance", Some(&body)).await;
     }
     asker.ask("arm", "/api/v1/domains/rack-a/arm", Some(&by)).await;
+    for expected in [200, 409] {
+        let (status, said) = asker.ask("reload", "/api/v1/reload", Some(&by)).await;
+        assert_eq!(status, expected, "{said}");
+    }
 }
 
 async fn in_an_outage(asker: &mut Asker) {
