@@ -154,6 +154,24 @@ impl Site {
         plan.actions.values().filter(is_due).cloned().collect()
     }
 
+    /// How things stand when the first host of a run is about to go: with the hosts the network may go, and the way to people.
+    fn tell_before_hosts_go(&mut self, now: &Now) {
+        let Some(run) = &self.run else { return };
+        let downs = || run.actions.values().filter(|action| matches!(action.op, Op::ShutDownHost { .. }));
+        if downs().any(|action| action.attempts > 0) {
+            return;
+        }
+        let hosts: Vec<&str> = downs().filter_map(|action| action.op.host()).map(HostId::as_str).collect();
+        let are_moved = |count: usize| if count == 1 { "1 VM was moved".to_owned() } else { format!("{count} VMs were moved") };
+        let text = format!(
+            "Hosts go down from now on ({}): {}, {} shut down. What is said after this may reach nobody before the power is back.",
+            hosts.join(", "),
+            are_moved(run.moved.len()),
+            run.stopped.len(),
+        );
+        self.notice(Severity::Warning, Some("RT0432"), text, now);
+    }
+
     fn intend(&mut self, action: &Action, now: &Now) {
         let Some(run) = &self.run else { return };
         let run_id = run.id;
@@ -164,6 +182,9 @@ impl Site {
         {
             let reason = "it cannot be woken from here once it is down".to_owned();
             self.append(Entry::Latched { host: host.clone(), reason }, now);
+        }
+        if matches!(action.op, Op::ShutDownHost { .. }) {
+            self.tell_before_hosts_go(now);
         }
         let place = self.append(Entry::Intended { action: action.id, attempt, op: action.op.clone() }, now);
         self.live.insert(action.id, Live { asked_at: Some(now.mono), attempt_at: now.mono, ..Live::default() });

@@ -21,6 +21,18 @@ fn low_tiers_stop_in_order_critical_vms_move_the_empty_host_goes_down() {
 }
 
 #[test]
+fn point_8_how_things_stand_is_told_once_before_the_first_host_goes() {
+    let mut stage = usual();
+    stage.lose_mains("rack-a", 900);
+    let told = stage.play_until("notice Hosts go down from now on (kvm1): 1 VM was moved, 2 shut down.", 200);
+    stage.play_until("kvm1 proven off", 60);
+    assert!(stage.at("start shut down host kvm1").is_some_and(|gone| told <= gone), "{}", stage.story());
+    stage.mains_back("rack-a");
+    stage.play_until("run ended Returned", 600);
+    assert_eq!(stage.count("notice Hosts go down"), 1, "{}", stage.story());
+}
+
+#[test]
 fn the_status_says_of_each_vm_what_was_done_not_what_would_be() {
     let mut stage = usual();
     stage.lose_mains("rack-a", 900);
