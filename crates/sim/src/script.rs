@@ -55,7 +55,8 @@ fn restrain(dice: &mut Dice, ends_at: Millis, heals_at: Millis, is_calm: bool, s
     if !dice.percent(33) {
         return None;
     }
-    let at = Millis(dice.between(OUTAGE_FROM.0 - 20_000, ends_at.0 + 100_000).min(heals_at.0));
+    // Before the person lets go of it again: an abort that nobody takes back is meant to stay.
+    let at = Millis(dice.between(OUTAGE_FROM.0 - 20_000, ends_at.0 + 100_000).min(heals_at.0 - 1));
     let later = at + dice.secs(5, 600);
     script.push((heals_at, Twist::Command(Command::ReleaseHold { by: by() })));
     script.push((heals_at, Twist::Command(Command::Return { by: by() })));
