@@ -311,6 +311,10 @@ impl Site {
         self.stop_unread(&platform);
         let on_battery = self.is_on_battery();
         let observed_at = inventory.observed_at;
+        if self.inventories.get(&platform).is_some_and(|newest| observed_at < newest.observed_at) {
+            // It was under way for longer than a later one: what it says of moves and stops is no longer so.
+            return;
+        }
         let losses = self.losses.entry(platform.clone()).or_default();
         let (mut believed, findings) = adopt(self.inventories.get(&platform), inventory, losses, on_battery);
         self.patches.retain(|vm, patches| {

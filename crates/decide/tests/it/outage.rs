@@ -191,3 +191,18 @@ fn what_a_vm_needs_must_be_offered_where_it_goes() {
     stage.lose_mains("rack-a", 900);
     stage.play_until("start move VM db from kvm1 to kvm3", 100);
 }
+
+#[test]
+fn an_inventory_that_took_longer_than_a_later_one_is_not_believed() {
+    let mut stage = usual();
+    let mut late = stage.inventory.clone();
+    late.observed_at = Mono(stage.secs * 1000);
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("kvm1 proven off", 200);
+    stage.give(ridethrough_decide::Input::Inventory(late));
+    let view = stage.site.view(&stage.now());
+    let web = view.vms.iter().find(|vm| vm.name == "web").expect("known");
+    assert_eq!(web.fate.as_deref(), Some("shut down"), "what it said of before is no longer so");
+    let db = view.vms.iter().find(|vm| vm.name == "db").expect("known");
+    assert_ne!(db.host.as_str(), "kvm1", "it has moved since");
+}
