@@ -277,7 +277,12 @@ impl Connection {
 
 async fn write_all(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Vec<u8>>, shared: Arc<Shared>) {
     while let Some(frame) = frames.recv().await {
-        if let Err(error) = writer.write_all(&frame).await {
+        let written = match writer.write_all(&frame).await {
+            // TLS keeps what a full socket did not take.
+            Ok(()) => writer.flush().await,
+            failed => failed,
+        };
+        if let Err(error) = written {
             shared.close(CallError::Lost(error.to_string()));
             return;
         }

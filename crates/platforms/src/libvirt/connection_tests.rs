@@ -102,3 +102,20 @@ async fn workers_that_end_leave_nobody_waiting() {
     assert!(matches!(after, Err(CallError::NoConnection(_))), "nothing is sent into a closed connection: {after:?}");
     drop(workers);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_stay_behind_in_a_way_that_holds_bytes_back() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let workers = Workers::new();
+    let (reader, writer) = split(ours);
+    // As TLS does where the socket is full: what is written is kept until it is flushed.
+    let connection = Connection::over(reader, tokio::io::BufWriter::new(writer), &workers);
+    let begun = Instant::now();
+    let call = connection.call(&GetNodeInfo {}, begun + LATER);
+    tokio::select! {
+        biased;
+        answer = call => panic!("nobody answers: {answer:?}"),
+        header = frame(&mut theirs) => assert!(!header.is_ping(), "the call itself"),
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
