@@ -35,6 +35,9 @@ pub struct Status {
     /// A hold in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// How each way alerts go does, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// Which configuration is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
@@ -163,6 +166,19 @@ pub struct Load {
     pub power_ends_in_s: Option<u64>,
     /// Its power in words.
     pub power: String,
+}
+
+/// How one way alerts go does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Alert {
+    /// Its name.
+    pub name: String,
+    /// Messages that wait to be delivered.
+    pub waiting: u32,
+    /// When something was delivered last since the controller's start.
+    pub delivered_at: Option<String>,
+    /// Why the latest attempt failed; null while none does.
+    pub error: Option<String>,
 }
 
 /// One VM.

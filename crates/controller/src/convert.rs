@@ -1,5 +1,6 @@
 //! From the site's view to the API's DTOs. Only renames, rounds and puts into words; decides nothing.
 
+use crate::alert::Delivery;
 use crate::narrate::{Names, cause_text, moment, op_text, seconds_until};
 use crate::plan_order::in_order;
 use crate::server::{Configuration, Present};
@@ -12,9 +13,11 @@ use ridethrough_model::plan::Gate;
 use ridethrough_model::{
     Action, ActionId, DomainMode, Finding, FindingLevel, Millis, Milliwatts, Mono, Op, Plan, PlanReport, Ppm, VmPower,
 };
+use std::collections::BTreeMap;
 
 /// The whole site.
-pub(crate) fn status(now: &Present) -> api::Status {
+pub(crate) fn status(now: &Present, deliveries: &BTreeMap<String, Delivery>) -> api::Status {
+    let undelivered: Vec<Finding> = deliveries.iter().filter_map(undelivered).collect();
     let view = &now.view;
     api::Status {
         version: now.facts.version.clone(),
@@ -29,9 +32,27 @@ pub(crate) fn status(now: &Present) -> api::Status {
         vms: view.vms.iter().map(vm).collect(),
         run: view.run.as_ref().map(run),
         hold: view.hold.as_ref().map(hold),
+        alerts: deliveries.iter().map(alert).collect(),
         configuration: configuration(&now.facts.configuration),
-        findings: refused(&now.facts.configuration).iter().chain(&view.findings).map(finding).collect(),
+        findings: refused(&now.facts.configuration).iter().chain(&view.findings).chain(&undelivered).map(finding).collect(),
     }
+}
+
+fn alert((name, delivery): (&String, &Delivery)) -> api::Alert {
+    let Delivery { waiting, delivered_at, error } = delivery.clone();
+    api::Alert { name: name.clone(), waiting, delivered_at: delivered_at.map(moment), error }
+}
+
+/// That nobody is told this way now.
+fn undelivered((name, delivery): (&String, &Delivery)) -> Option<Finding> {
+    let error = delivery.error.as_ref()?;
+    let waiting = match delivery.waiting {
+        1 => "1 message waits".to_owned(),
+        count => format!("{count} messages wait"),
+    };
+    let message = format!("Not delivered, {error}; {waiting}. It is tried again.");
+    let remedy = format!("`ridethrough alert test {name}` tries it at once; docs/errors/RT0171.md helps to read the reason.");
+    Some(Finding::warning("RT0171", format!("alert {name}"), message, remedy))
 }
 
 fn configuration(configuration: &Configuration) -> Option<api::Configuration> {

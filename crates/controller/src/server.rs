@@ -9,6 +9,7 @@ mod reload;
 mod routes;
 mod table;
 
+use crate::alert::Exchange;
 use crate::reload::Unfit;
 use crate::token::Token;
 use jiff::Timestamp;
@@ -32,6 +33,8 @@ pub struct ServerParts {
     pub listener: TcpListener,
     /// Who may ask.
     pub token: Token,
+    /// Whose deliveries are shown; nobody is alerted without.
+    pub alerts: Option<Arc<Exchange>>,
 }
 
 /// What the loop knows besides the site.
@@ -79,7 +82,8 @@ pub(crate) enum Ask {
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(parts: ServerParts, asks: mpsc::Sender<Ask>, reader: Reader) {
-    let shared = Arc::new(routes::Shared { token: parts.token, asks, reader: Arc::new(Mutex::new(reader)) });
-    let served = axum::serve(listen::Bounded::new(parts.listener), routes::router(shared)).await;
+    let ServerParts { listener, token, alerts } = parts;
+    let shared = Arc::new(routes::Shared { token, alerts, asks, reader: Arc::new(Mutex::new(reader)) });
+    let served = axum::serve(listen::Bounded::new(listener), routes::router(shared)).await;
     tracing::error!(result = ?served, "the API server has ended");
 }

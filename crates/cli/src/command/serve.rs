@@ -135,7 +135,7 @@ async fn serve(setup: Setup, out: Printer, style: Style, stop: impl Future<Outpu
         config,
         pace,
         clock,
-        server: Some(ServerParts { listener, token }),
+        server: Some(ServerParts { listener, token, alerts: Some(exchange.clone()) }),
         voice: exchange.clone(),
         pulse: Arc::new(systemd::Systemd::default()),
         version: env!("CARGO_PKG_VERSION").to_owned(),

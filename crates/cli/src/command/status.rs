@@ -5,7 +5,7 @@ use super::{Said, findings_text, json, runs, watch};
 use crate::failure::Failure;
 use crate::output::{Lean, Style, Table, Tone, span};
 use clap::Args;
-use ridethrough_api::{Client, Domain, Host, Load, Status, Ups, Vm};
+use ridethrough_api::{Alert, Client, Domain, Host, Load, Status, Ups, Vm};
 use std::collections::BTreeMap;
 
 /// VMs listed one by one unless asked for all.
@@ -53,6 +53,7 @@ fn text(style: &Style, status: &Status, all_vms: bool) -> String {
     let vms =
         if all_vms || status.vms.len() <= VMS_SHOWN { vms(style, &status.vms, &status.at) } else { tiers(style, &status.vms) };
     part("VMs", vms);
+    part("Alerts", alerts(style, &status.alerts));
     if let Some(run) = &status.run {
         part(&format!("Run {} ({})", run.id, run.state), runs::actions_text(style, &run.actions));
     }
@@ -195,6 +196,26 @@ fn vms(style: &Style, vms: &[Vm], at: &str) -> String {
     table.show(style)
 }
 
+fn alerts(style: &Style, alerts: &[Alert]) -> String {
+    let mut table = Table::new(&[("ALERT", Lean::Left), ("STATE", Lean::Left), ("WAITING", Lean::Right), ("NOTE", Lean::Left)]);
+    for alert in alerts {
+        let last = alert.delivered_at.as_ref().map(|at| format!("last delivered at {}", style.moment(at)));
+        let (tone, state) = match (&alert.error, &last) {
+            (Some(_), _) => (Tone::Bad, "NOT DELIVERED"),
+            (None, Some(_)) => (Tone::Good, "delivers"),
+            (None, None) => (Tone::Dim, "nothing told since the start"),
+        };
+        let notes: Vec<&str> = alert.error.as_deref().into_iter().chain(last.as_deref()).collect();
+        table.row([
+            (Tone::Plain, alert.name.clone()),
+            (tone, state.to_owned()),
+            (Tone::Plain, alert.waiting.to_string()),
+            (Tone::Plain, notes.join("; ")),
+        ]);
+    }
+    table.show(style)
+}
+
 /// Too many to list: how many of each tier run.
 fn tiers(style: &Style, vms: &[Vm]) -> String {
     let mut count: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -286,6 +307,20 @@ mod tests {
             vms: vec![vm()],
             run: None,
             hold: None,
+            alerts: vec![
+                Alert {
+                    name: "mail".to_owned(),
+                    waiting: 3,
+                    delivered_at: None,
+                    error: Some("mail.example.org: connection refused".to_owned()),
+                },
+                Alert {
+                    name: "pager".to_owned(),
+                    waiting: 0,
+                    delivered_at: Some("2025-01-01T11:59:00Z".to_owned()),
+                    error: None,
+                },
+            ],
             configuration: None,
             findings: Vec::new(),
         };
@@ -309,6 +344,11 @@ mod tests {
             VMs
               VM  HOST  TIER      STATE    IN AN OUTAGE
               db  kvm1  critical  running  moves to kvm2
+
+            Alerts
+              ALERT  STATE          WAITING  NOTE
+              mail   NOT DELIVERED        3  mail.example.org: connection refused
+              pager  delivers             0  last delivered at 11:59:00
         "#]]
         .assert_eq(&text(&Style::plain(100, "2025-01-01T12:00:00Z"), &status, false));
     }

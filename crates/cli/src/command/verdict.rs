@@ -185,6 +185,7 @@ mod tests {
             vms: Vec::new(),
             run: None,
             hold: None,
+            alerts: Vec::new(),
             configuration: None,
             findings: Vec::new(),
         }

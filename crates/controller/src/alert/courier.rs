@@ -110,7 +110,7 @@ impl Couriers {
         let names: Vec<String> = routes.iter().map(|route| route.name.clone()).collect();
         let (handed, receiver) = mpsc::channel(HANDED_MAX);
         let (ending, ended) = watch::channel(false);
-        let deliveries = Deliveries::default();
+        let deliveries: Deliveries = Arc::new(Mutex::new(names.iter().map(|name| (name.clone(), Delivery::default())).collect()));
         let lost = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
         let mut arrived = BTreeMap::new();
@@ -142,12 +142,6 @@ impl Couriers {
     #[must_use]
     pub fn deliveries(&self) -> BTreeMap<String, Delivery> {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Where `deliveries` can be read while the couriers are somewhere else.
-    #[must_use]
-    pub fn watcher(&self) -> Arc<Mutex<BTreeMap<String, Delivery>>> {
-        self.deliveries.clone()
     }
 
     /// Delivers nothing more, but still writes down what was said: others deliver it.

@@ -1,10 +1,11 @@
 //! The alerts in force, which a reload exchanges while the controller goes on saying things. What waits in the outbox is delivered by
 //! the new ones, unless it was for somebody who is no longer configured.
 
-use super::{Couriers, Route};
+use super::{Couriers, Delivery, Route};
 use crate::clock::Clock;
 use crate::voice::{Line, Voice};
 use ridethrough_store::Outbox;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,12 @@ impl Exchange {
         }
         state.voice = fresh.as_ref().map_or_else(|| self.inner.clone(), |(_, voice)| voice.clone());
         state.couriers = fresh.map(|(couriers, _)| couriers);
+    }
+
+    /// How each of those in force does, by its name.
+    #[must_use]
+    pub fn deliveries(&self) -> BTreeMap<String, Delivery> {
+        self.lock().couriers.as_ref().map(Couriers::deliveries).unwrap_or_default()
     }
 
     /// Ends them after one last attempt each, within that time. Nothing that is said afterwards is an alert.

@@ -1,6 +1,6 @@
 //! Alerts: what is said arrives, in order, also after trouble.
 
-use super::{Channel, Couriers, Route, Undelivered};
+use super::{Channel, Couriers, Delivery, Exchange, Route, Undelivered};
 use crate::clock::Clock;
 use crate::voice::{Line, Silent, Voice};
 use async_trait::async_trait;
@@ -63,6 +63,16 @@ fn line(severity: Severity, text: &str, is_milestone: bool) -> Line {
     Line { at, severity, text: text.to_owned(), why: None, code: None, is_milestone }
 }
 
+/// Gives way to the others until it is so, for an hour of a clock that does not wait.
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(3600), waiting).await.is_ok(), "it never came to that");
+}
+
 #[tokio::test(start_paused = true)]
 async fn point_8_everybody_is_told_what_is_severe_enough_and_every_change_of_power() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -110,4 +120,32 @@ async fn point_8_what_waited_when_the_process_ended_is_delivered_by_the_next() {
     let (_couriers, _voice) = start(dir.path(), vec![route("mail", Severity::Warning, &mail)]);
     mail.until(|texts| texts.len() == 1).await;
     assert_eq!(mail.texts(), ["the last word"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn point_8_how_each_delivery_does_can_be_asked_before_and_after_the_alerts_are_exchanged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mail, pager) = (Arc::new(Postbox::default()), Arc::new(Postbox::default()));
+    let exchange = Exchange::new(Arc::new(Silent), Clock::system().expect("linux"));
+    assert!(exchange.deliveries().is_empty(), "nobody is alerted");
+    let outbox = Arc::new(Outbox::open(&dir.path().join("outbox.db")).expect("a new outbox"));
+    mail.set_down(true);
+    let routes = || vec![route("mail", Severity::Warning, &mail), route("pager", Severity::Alarm, &pager)];
+    exchange.put(routes(), Some(outbox.clone()));
+    assert_eq!(exchange.deliveries()["pager"], Delivery::default(), "it is listed before it was told anything");
+
+    exchange.say(line(Severity::Alarm, "host off?", false));
+    pager.until(|texts| texts.iter().any(|text| text == "host off?")).await;
+    mail.until(|texts| texts.is_empty()).await;
+    until(|| exchange.deliveries()["mail"].error.is_some() && exchange.deliveries()["pager"].delivered_at.is_some()).await;
+    let mail_does = &exchange.deliveries()["mail"];
+    assert_eq!((mail_does.waiting, mail_does.delivered_at), (1, None));
+
+    mail.set_down(false);
+    exchange.put(vec![route("mail", Severity::Warning, &mail)], Some(outbox));
+    mail.until(|texts| texts == ["host off?"]).await;
+    until(|| exchange.deliveries()["mail"].delivered_at.is_some()).await;
+    let does = exchange.deliveries();
+    assert_eq!(does.keys().collect::<Vec<_>>(), ["mail"], "who is no longer configured is no longer listed");
+    assert_eq!((does["mail"].waiting, &does["mail"].error), (0, &None));
 }

@@ -2,8 +2,7 @@
 //!
 //! What is not known has no sample: no number stands for "unknown". State is a label, with the value 1 at the one that holds.
 
-use super::routes::{Cx, present};
-use crate::convert;
+use super::routes::{Cx, present, status_now};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -35,8 +34,8 @@ pub(super) async fn healthz(State(shared): Cx) -> Response {
 
 /// The state of the site in the OpenMetrics format.
 pub(super) async fn metrics(State(shared): Cx) -> Response {
-    let status = match present(&shared).await {
-        Ok(present) => convert::status(&present),
+    let status = match status_now(&shared).await {
+        Ok(status) => status,
         Err(refusal) => return refusal.into_response(),
     };
     let mut text = String::new();
@@ -94,6 +93,10 @@ fn registry(status: &api::Status) -> Registry {
     upses(&mut sheet, &status.upses);
     domains(&mut sheet, &status.domains);
     machines(&mut sheet, status);
+    let waiting = status.alerts.iter().map(|alert| (label("alert", &alert.name), number(alert.waiting.into())));
+    sheet.put("alert_waiting", "Messages that wait to be delivered", None, waiting);
+    let failing = status.alerts.iter().map(|alert| (label("alert", &alert.name), is(alert.error.is_some())));
+    sheet.put("alert_failing", "The latest delivery failed", None, failing);
     sheet.0
 }
 

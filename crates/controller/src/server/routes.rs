@@ -2,6 +2,7 @@
 
 use super::table::{Routes, openapi};
 use super::{Ask, Imagined, Present, health, history, hold, reload};
+use crate::alert::Exchange;
 use crate::convert;
 use crate::narrate::{Names, moment};
 use crate::token::Token;
@@ -33,6 +34,7 @@ const NAME_MAX: usize = 200;
 /// What every handler has.
 pub(super) struct Shared {
     pub(super) token: Token,
+    pub(super) alerts: Option<Arc<Exchange>>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) reader: Arc<Mutex<Reader>>,
 }
@@ -94,7 +96,13 @@ async fn authorize(State(shared): Cx, request: Request, next: Next) -> Response 
 }
 
 async fn status(State(shared): Cx) -> Answer<api::Status> {
-    Ok(Json(convert::status(&*present(&shared).await?)))
+    Ok(Json(status_now(&shared).await?))
+}
+
+/// The site as the loop tells it, and how alerts do, which the loop does not know.
+pub(super) async fn status_now(shared: &Shared) -> Result<api::Status, Refusal> {
+    let deliveries = shared.alerts.as_ref().map(|alerts| alerts.deliveries()).unwrap_or_default();
+    Ok(convert::status(&*present(shared).await?, &deliveries))
 }
 
 #[derive(Debug, Deserialize)]

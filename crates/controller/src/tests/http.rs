@@ -1,17 +1,25 @@
 //! The API over a real socket, in real time.
 
 use super::{Running, one_rack};
+use crate::alert::{Channel, Exchange, Route, Undelivered};
+use crate::voice::{Line, Silent, Voice};
 use crate::{Clock, ServerParts, Token, listen};
 use ridethrough_api::{Client, ClientError, code};
-use ridethrough_store::Memory;
+use ridethrough_model::Severity;
+use ridethrough_store::{Letter, Memory, Outbox};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 async fn serve(world: &super::World) -> (Running, String) {
+    serve_with(world, None).await
+}
+
+async fn serve_with(world: &super::World, alerts: Option<Arc<Exchange>>) -> (Running, String) {
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let parts = ServerParts { listener, token: Token::new(TOKEN) };
+    let parts = ServerParts { listener, token: Token::new(TOKEN), alerts };
     let running = Running::start(world, &Memory::new(), Some(parts), Clock::system().expect("Linux"));
     (running, url)
 }
@@ -125,6 +133,47 @@ async fn point_7_a_hold_is_begun_seen_with_its_countdown_released_and_told() {
     let texts: Vec<&str> = events.iter().map(|event| event.text.as_str()).collect();
     assert!(texts[0].starts_with("held by ada for 5m"), "{texts:?}");
     assert_eq!(texts[1], "the hold has ended: released by bob");
+    running.end().await;
+}
+
+/// A line that is cut.
+#[derive(Debug)]
+struct Cut;
+
+#[async_trait::async_trait]
+impl Channel for Cut {
+    async fn deliver(&self, _: &[Letter]) -> Result<(), Undelivered> {
+        Err(Undelivered("the line is cut".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn point_8_status_and_metrics_tell_that_an_alert_does_not_arrive() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let outbox = Arc::new(Outbox::open(&dir.path().join("outbox.db")).expect("a new outbox"));
+    let exchange = Arc::new(Exchange::new(Arc::new(Silent), Clock::system().expect("Linux")));
+    let cut = Route { name: "mail".to_owned(), severity_min: Severity::Warning, channel: Arc::new(Cut) };
+    exchange.put(vec![cut], Some(outbox));
+    let (running, url) = serve_with(&one_rack(), Some(exchange.clone())).await;
+    let client = Client::new(&url, TOKEN).expect("a client");
+    let before = client.status().await.expect("it answers").alerts;
+    assert_eq!(before.iter().map(|alert| (alert.name.as_str(), &alert.error)).collect::<Vec<_>>(), [("mail", &None)]);
+
+    let at = "2025-01-01T12:00:00Z".parse().expect("a moment");
+    let text = "host off?".to_owned();
+    exchange.say(Line { at, severity: Severity::Alarm, text, why: None, code: None, is_milestone: false });
+    let (alert, finding) = until(&client, |status| {
+        let finding = status.findings.iter().find(|finding| finding.code == "RT0171")?;
+        Some((status.alerts[0].clone(), finding.clone()))
+    })
+    .await;
+    assert_eq!((alert.waiting, alert.error.as_deref(), alert.delivered_at), (1, Some("the line is cut"), None));
+    assert_eq!(finding.message, "Not delivered, the line is cut; 1 message waits. It is tried again.");
+    assert!(finding.subject == "alert mail" && finding.remedy.contains("ridethrough alert test mail"), "{finding:?}");
+    let (_, metrics) = raw(&url, &format!("GET /metrics HTTP/1.1\r\nauthorization: Bearer {TOKEN}"), "").await;
+    for sample in ["ridethrough_alert_waiting{alert=\"mail\"} 1.0", "ridethrough_alert_failing{alert=\"mail\"} 1.0"] {
+        assert!(metrics.contains(sample), "{sample} is not in:\n{metrics}");
+    }
     running.end().await;
 }
 

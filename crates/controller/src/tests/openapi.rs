@@ -106,7 +106,7 @@ async fn point_7_openapi_real_answers_are_what_the_document_says_to_a_strict_for
     let world = one_rack();
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let server = ServerParts { listener, token: Token::new(TOKEN) };
+    let server = ServerParts { listener, token: Token::new(TOKEN), alerts: None };
     let (mut parts, heard) = parts(&world, &Memory::new(), Some(server), Clock::system().expect("Linux"));
     parts.config = config(&world);
     for domain in parts.config.topology.domains.values_mut() {
