@@ -3,6 +3,8 @@
 
 #[path = "../../platforms/tests/peers/gate.rs"]
 mod gate;
+#[path = "peers/pem.rs"]
+mod pem;
 
 use gate::gate;
 use serde_json::Value;
@@ -67,6 +69,7 @@ fn prepared(example: &str, dir: &Path) -> PathBuf {
         fs::write(&path, text).expect("written");
         fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("it is ours");
     }
+    pem::for_libvirt(&folder.join("secrets"));
     place
 }
 

@@ -140,6 +140,15 @@ impl Uri {
         matches!(self.endpoint, Endpoint::Tls { .. })
     }
 
+    /// The host that is spoken to with neither encryption nor a password, where that is so.
+    #[must_use]
+    pub fn clear_text_host(&self) -> Option<&str> {
+        match &self.endpoint {
+            Endpoint::Tcp { host, .. } => Some(host),
+            Endpoint::Tls { .. } | Endpoint::Ssh { .. } | Endpoint::Unix { .. } => None,
+        }
+    }
+
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

@@ -1,18 +1,20 @@
 //! The way to libvirt hosts: whether what TLS and SSH need is there. No connection is made.
 
+use super::nut::is_here;
 use super::{Findings, Subject, secrets};
 use crate::config::Config;
-use crate::config::section::Platform;
+use crate::config::section::{Libvirt, Platform};
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
     for (name, entry) in &config.platforms {
         let Platform::Libvirt(libvirt) = &entry.value;
         let subject = Subject::new("platform", name, entry);
+        in_clear(libvirt, &subject, findings);
         let over_tls: Vec<_> = libvirt.hosts.iter().filter(|(_, host)| host.uri.is_tls()).collect();
         match &libvirt.tls {
             None if !over_tls.is_empty() => {
                 let names: Vec<&str> = over_tls.iter().map(|(host, _)| host.as_str()).collect();
-                let message = format!("{} is reached over TLS, and nothing says whom to believe.", super::some(&names));
+                let message = format!("{} over TLS, and nothing says whom to believe.", reached(&names));
                 let remedy = "Add `tls = { ca = \"...\", certificate = \"...\", key = { file = \"...\" } }`; docs/drivers-libvirt.md shows how.";
                 findings.error("RT0180", &subject, over_tls.first().map(|(host, _)| host.span()), &message, remedy);
             }
@@ -43,4 +45,22 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// "kvm1 is reached", "kvm1, kvm2 are reached".
+fn reached(names: &[&str]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb} reached", super::some(names))
+}
+
+/// Hosts whose root anybody on the way can become.
+fn in_clear(libvirt: &Libvirt, subject: &Subject<'_>, findings: &mut Findings) {
+    let is_open = |host: &str| !is_here(host);
+    let open: Vec<_> = libvirt.hosts.iter().filter(|(_, host)| host.uri.clear_text_host().is_some_and(is_open)).collect();
+    let Some((first, _)) = open.first() else { return };
+    let names: Vec<&str> = open.iter().map(|(host, _)| host.as_str()).collect();
+    let message = format!("{} in clear text and without a password: who comes to that port has root.", reached(&names));
+    let remedy = "Write `qemu+ssh://root@HOST/system` or `qemu+tls://HOST/system` (docs/drivers-libvirt.md shows how), or keep both in a \
+                  management network that nobody else reaches.";
+    findings.warning("RT0182", subject, Some(first.span()), &message, remedy);
 }

@@ -40,7 +40,7 @@ fn in_clear(nut: &Nut, subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 /// What never leaves this machine.
-fn is_here(host: &str) -> bool {
+pub(super) fn is_here(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
