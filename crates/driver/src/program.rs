@@ -3,10 +3,11 @@
 //! It does not judge: an exit status is a number here.
 
 use std::io;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Child;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin};
 use tokio::time::Instant;
 
 /// Bytes kept of what it writes to its standard output and error together.
@@ -54,14 +55,15 @@ impl Program {
         Some(Self { path: path.clone(), arguments: arguments.to_vec() })
     }
 
-    /// Runs it until the deadline. Its environment is `PATH` and these names, nothing else; its input is empty. What it left running
-    /// when it ended by itself runs on.
+    /// Runs it until the deadline. Its environment is `PATH` and these names, nothing else. A program that does not read its input
+    /// to the end does no harm. What it left running when it ended by itself runs on.
     ///
     /// # Errors
     /// As [`NotEnded`] says.
     pub async fn run<'a>(
         &self,
         environment: impl IntoIterator<Item = (&'a str, &'a str)> + Send,
+        input: &[u8],
         deadline: Instant,
     ) -> Result<Ended, NotEnded> {
         let mut child = tokio::process::Command::new(&self.path)
@@ -70,7 +72,7 @@ impl Program {
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(environment)
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -79,7 +81,7 @@ impl Program {
             .map_err(NotEnded::NotBegun)?;
         let mut group = Group(child.id());
         let mut said = Vec::new();
-        let ended = listen(&mut child, &mut said, deadline).await;
+        let ended = listen(&mut child, input, &mut said, deadline).await;
         let said = line(&said);
         match ended {
             Some(Ok(status)) => {
@@ -92,8 +94,16 @@ impl Program {
     }
 }
 
-/// Waits for its end and takes in what it writes, so that it never blocks on a full pipe. `None`: the deadline came first.
-async fn listen(child: &mut Child, said: &mut Vec<u8>, deadline: Instant) -> Option<io::Result<std::process::ExitStatus>> {
+/// Waits for its end, gives it its input and takes in what it writes, so that it never blocks on a full pipe. `None`: the deadline
+/// came first.
+async fn listen(
+    child: &mut Child,
+    input: &[u8],
+    said: &mut Vec<u8>,
+    deadline: Instant,
+) -> Option<io::Result<std::process::ExitStatus>> {
+    let mut feeding = pin!(feed(child.stdin.take(), input));
+    let mut is_fed = false;
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let mut until = deadline;
     let mut ended = None;
@@ -104,6 +114,7 @@ async fn listen(child: &mut Child, said: &mut Vec<u8>, deadline: Instant) -> Opt
             // Words first, so that none are lost at its end; the deadline ends it all the same, because it is looked at below.
             read = next(&mut stderr, &mut some) => keep(read, &some, said, &mut stderr),
             read = next(&mut stdout, &mut more) => keep(read, &more, said, &mut stdout),
+            () = &mut feeding, if !is_fed => is_fed = true,
             status = child.wait(), if ended.is_none() => {
                 ended = Some(status);
                 until = until.min(Instant::now() + CLOSING_MAX);
@@ -115,6 +126,13 @@ async fn listen(child: &mut Child, said: &mut Vec<u8>, deadline: Instant) -> Opt
         }
     }
     ended
+}
+
+/// Closes the input when all is written or nobody reads any more.
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        let _unread = stdin.write_all(input).await;
+    }
 }
 
 async fn next(from: &mut Option<impl AsyncRead + Unpin>, into: &mut [u8]) -> usize {

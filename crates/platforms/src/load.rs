@@ -113,7 +113,7 @@ impl HostPower for Ping {
         let words = ["ping", "-n", "-q", "-c", "1", "-W", ANSWER_MAX_S, "--", &self.address].map(str::to_owned);
         let missing = || Error::new(FailureKind::Config, "ping", "the program `ping` is missing: install iputils-ping");
         let ping = Program::of(&words).ok_or_else(missing)?;
-        match ping.run([], cx.deadline).await {
+        match ping.run([], &[], cx.deadline).await {
             Ok(ended) if ended.status == Some(0) => Ok(HostPowerState::On),
             Err(ridethrough_driver::program::NotEnded::NotBegun(cause)) => Err(missing().no_effect().caused_by(cause)),
             Ok(_) | Err(_) => Ok(HostPowerState::Unknown),

@@ -8,7 +8,7 @@ fn program(words: &[&str]) -> Program {
 }
 
 async fn run(words: &[&str], limit: Duration) -> Result<Ended, NotEnded> {
-    program(words).run([("RIDETHROUGH_PHASE", "before")], Instant::now() + limit).await
+    program(words).run([("RIDETHROUGH_PHASE", "before")], &[], Instant::now() + limit).await
 }
 
 const LONG: Duration = Duration::from_secs(20);
@@ -58,4 +58,18 @@ async fn point_5_loads_what_a_program_leaves_running_does_not_hold_it_up() {
     let ended = run(&["/bin/sh", "-c", "sleep 15 & echo left"], LONG).await.expect("it ends");
     assert_eq!((ended.status, ended.said.as_str()), (Some(0), "left"));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn point_8_a_program_gets_its_input_whole_and_need_not_read_it() {
+    let input = "0123456789".repeat(100_000);
+    let fed = |words: &'static [&'static str]| {
+        let input = input.clone();
+        async move { program(words).run([], input.as_bytes(), Instant::now() + LONG).await.expect("it ends") }
+    };
+    assert_eq!(fed(&["/usr/bin/wc", "-c"]).await, Ended { status: Some(0), said: "1000000".to_owned() });
+    assert_eq!(fed(&["/bin/true"]).await.status, Some(0), "it read nothing of it");
+    let busy = fed(&["/bin/cat"]).await;
+    assert!(busy.said.starts_with("0123456789") && busy.status == Some(0), "both ways at once: {busy:?}");
+    assert_eq!(run(&["/usr/bin/wc", "-c"], LONG).await.expect("it ends").said, "0", "no input is an empty one");
 }

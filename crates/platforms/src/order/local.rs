@@ -29,7 +29,7 @@ impl Order for Local {
         let path = &self.program.path;
         let error = |kind, message: &str| Error::new(kind, "run a program", message.to_owned()).with("program", path);
         let environment = facts.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        match self.program.run(environment, cx.deadline).await {
+        match self.program.run(environment, &[], cx.deadline).await {
             Ok(ended) => Ok(judged(path, ended.status, &ended.said)),
             Err(NotEnded::NotBegun(cause)) => Err(error(FailureKind::Config, "it cannot be run").no_effect().caused_by(cause)),
             Err(lost @ NotEnded::Killed(_)) => Err(error(FailureKind::Unreachable, &lost.to_string())),
