@@ -6,10 +6,12 @@
 
 mod actions;
 mod adopt;
+pub mod battery;
 mod commands;
 mod domain;
 mod evidence;
 mod feed;
+mod fixed;
 mod follow;
 mod hold;
 mod incident;
