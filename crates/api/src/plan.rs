@@ -98,8 +98,8 @@ pub struct PlannedAction {
     pub id: u64,
     /// What, for a person.
     pub text: String,
-    /// `shut-down-vm`, `power-off-vm`, `start-vm`, `move-vm`, `abort-move`, `set-autostart`, `shut-down-host`, `wake-host`,
-    /// `stop-load`, `start-load`.
+    /// `shut-down-vm`, `power-off-vm`, `start-vm`, `move-vm`, `abort-move`, `finish-move`, `suspend-vm`, `abort-suspend`,
+    /// `set-autostart`, `shut-down-host`, `wake-host`, `stop-load`, `start-load`.
     pub op: String,
     /// The VM's id.
     pub vm: Option<String>,

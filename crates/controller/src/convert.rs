@@ -332,7 +332,7 @@ fn planned(action: &Action, plan: &Plan, names: &Names, from: Mono) -> api::Plan
         host: action.op.host().map(ToString::to_string),
         load: action.op.load().map(ToString::to_string),
         to: match &action.op {
-            Op::MoveVm { to, .. } | Op::AbortMove { to, .. } => Some(to.to_string()),
+            Op::MoveVm { to, .. } | Op::AbortMove { to, .. } | Op::FinishMove { to, .. } => Some(to.to_string()),
             _ => None,
         },
         tier: action.tier.as_ref().map(ToString::to_string),
@@ -367,6 +367,9 @@ fn op_word(op: &Op) -> &'static str {
         Op::StartVm { .. } => "start-vm",
         Op::MoveVm { .. } => "move-vm",
         Op::AbortMove { .. } => "abort-move",
+        Op::FinishMove { .. } => "finish-move",
+        Op::SuspendVm { .. } => "suspend-vm",
+        Op::AbortSuspend { .. } => "abort-suspend",
         Op::SetAutostart { .. } => "set-autostart",
         Op::ShutDownHost { .. } => "shut-down-host",
         Op::WakeHost { .. } => "wake-host",

@@ -222,6 +222,9 @@ pub fn op_text(op: &Op, names: &Names) -> String {
         Op::StartVm { vm, host } => format!("start VM {} on {host}", name(vm)),
         Op::MoveVm { vm, from, to } => format!("move VM {} from {from} to {to}", name(vm)),
         Op::AbortMove { vm, from, to } => format!("stop the move of VM {} from {from} to {to}", name(vm)),
+        Op::FinishMove { vm, from, to } => format!("finish the move of VM {} from {from} to {to} by post-copy", name(vm)),
+        Op::SuspendVm { vm, host } => format!("save VM {} to disk on {host}", name(vm)),
+        Op::AbortSuspend { vm, host } => format!("stop the saving of VM {} on {host}", name(vm)),
         Op::SetAutostart { vm, host, enabled } => {
             format!("{} autostart of VM {} on {host}", if *enabled { "put back" } else { "pause" }, name(vm))
         }

@@ -86,24 +86,13 @@ mod tests {
     fn inventory(vms: &[(&str, &[&str])]) -> Inventory {
         let platform = PlatformId::new("lab");
         let mut inventory = Inventory::empty(platform.clone(), Mono(0));
-        let host =
-            HostInfo { id: HostId::new("kvm1"), connected: true, memory: None, cpus: None, offers: None, smbios_uuid: None };
+        let host = HostInfo::new(HostId::new("kvm1"), true);
         inventory.hosts.insert(host.id.clone(), host);
         for (name, tags) in vms {
             let id = VmId::of(&platform, name);
-            let vm = Vm {
-                id: id.clone(),
-                name: (*name).to_owned(),
-                host: HostId::new("kvm1"),
-                power: VmPower::Running,
-                memory: Bytes::from_mib(64),
-                cpus: 1,
-                tags: tags.iter().map(|t| (*t).to_owned()).collect(),
-                autostart: None,
-                needs: Default::default(),
-                move_blockers: Vec::new(),
-                smbios_uuid: None,
-            };
+            let (name, host) = ((*name).to_owned(), HostId::new("kvm1"));
+            let mut vm = Vm::new(id.clone(), name, host, VmPower::Running, Bytes::from_mib(64), 1);
+            vm.tags = tags.iter().map(|t| (*t).to_owned()).collect();
             inventory.vms.insert(id, vm);
         }
         inventory

@@ -64,8 +64,10 @@ impl Site {
     pub(crate) fn withholds(&self, op: &Op) -> bool {
         match op {
             // It leaves a VM where it is.
-            Op::AbortMove { .. } => false,
-            Op::ShutDownVm { .. }
+            Op::AbortMove { .. } | Op::AbortSuspend { .. } => false,
+            Op::FinishMove { .. }
+            | Op::SuspendVm { .. }
+            | Op::ShutDownVm { .. }
             | Op::PowerOffVm { .. }
             | Op::StartVm { .. }
             | Op::MoveVm { .. }

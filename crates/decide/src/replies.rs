@@ -102,11 +102,18 @@ impl Site {
             Op::ShutDownVm { vm, host } | Op::PowerOffVm { vm, host } => {
                 self.patch(vm, Patch::Power(VmPower::Off, host.clone()), now)
             }
+            Op::SuspendVm { vm, host } => self.patch(vm, Patch::Power(VmPower::Suspended, host.clone()), now),
             Op::StartVm { vm, host } => self.patch(vm, Patch::Power(VmPower::Running, host.clone()), now),
-            Op::MoveVm { vm, to, .. } => self.patch(vm, Patch::Power(VmPower::Running, to.clone()), now),
-            Op::SetAutostart { vm, enabled, .. } => self.patch(vm, Patch::Autostart(*enabled), now),
-            Op::AbortMove { .. } | Op::ShutDownHost { .. } | Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => {
+            Op::MoveVm { vm, to, .. } | Op::FinishMove { vm, to, .. } => {
+                self.patch(vm, Patch::Power(VmPower::Running, to.clone()), now)
             }
+            Op::SetAutostart { vm, enabled, .. } => self.patch(vm, Patch::Autostart(*enabled), now),
+            Op::AbortMove { .. }
+            | Op::AbortSuspend { .. }
+            | Op::ShutDownHost { .. }
+            | Op::WakeHost { .. }
+            | Op::StopLoad { .. }
+            | Op::StartLoad { .. } => {}
         }
     }
 

@@ -55,8 +55,53 @@ pub struct Vm {
     pub needs: BTreeSet<String>,
     /// Why it cannot be moved while it runs, e.g. "disk vda is a local file". Empty: nothing known against it.
     pub move_blockers: Vec<String>,
+    /// What of its memory it writes anew per second while it runs, as measured; `None`: not known.
+    #[serde(default)]
+    pub dirty_rate: Option<Bytes>,
+    /// What of its disks a move has to copy along, by the store it lies in (see [`HostInfo::stores`]).
+    #[serde(default)]
+    pub disks_to_copy: BTreeMap<String, Bytes>,
+    /// A move that does not come to its end may be finished by post-copy.
+    #[serde(default)]
+    pub can_post_copy: bool,
+    /// Why it cannot be saved to disk, e.g. "it uses a pci device of its host". Empty: nothing known against it.
+    #[serde(default)]
+    pub suspend_blockers: Vec<String>,
     /// The identity its firmware shows (SMBIOS), in lower case with dashes; to recognise the controller's own VM.
     pub smbios_uuid: Option<String>,
+}
+
+impl Vm {
+    /// A VM of which only what everybody knows is known.
+    #[must_use]
+    pub fn new(id: VmId, name: String, host: HostId, power: VmPower, memory: Bytes, cpus: u32) -> Self {
+        Self {
+            id,
+            name,
+            host,
+            power,
+            memory,
+            cpus,
+            tags: BTreeSet::new(),
+            autostart: None,
+            needs: BTreeSet::new(),
+            move_blockers: Vec::new(),
+            dirty_rate: None,
+            disks_to_copy: BTreeMap::new(),
+            can_post_copy: false,
+            suspend_blockers: Vec::new(),
+            smbios_uuid: None,
+        }
+    }
+}
+
+/// What a host can take of VMs' memory on its disk. Used only where both are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspendRoom {
+    /// What is written per second.
+    pub rate: Option<Bytes>,
+    /// What is free for it now.
+    pub space: Option<Bytes>,
 }
 
 /// A host as its platform knows it.
@@ -72,8 +117,31 @@ pub struct HostInfo {
     pub cpus: Option<u32>,
     /// What it can give a VM, e.g. `network:br0`; `None` where the platform cannot tell.
     pub offers: Option<BTreeSet<String>>,
+    /// What it can take when VMs are saved to disk.
+    #[serde(default)]
+    pub suspend: SuspendRoom,
+    /// Where it can take disks that come along in a move, e.g. `/var/lib/libvirt/images`, and what is free there.
+    #[serde(default)]
+    pub stores: BTreeMap<String, Bytes>,
     /// The identity its firmware shows (SMBIOS), in lower case with dashes.
     pub smbios_uuid: Option<String>,
+}
+
+impl HostInfo {
+    /// A host of which nothing is known but whether its platform reaches it.
+    #[must_use]
+    pub fn new(id: HostId, connected: bool) -> Self {
+        Self {
+            id,
+            connected,
+            memory: None,
+            cpus: None,
+            offers: None,
+            suspend: SuspendRoom::default(),
+            stores: BTreeMap::new(),
+            smbios_uuid: None,
+        }
+    }
 }
 
 /// One platform's world at one moment. A host that did not answer is there with `connected: false`, its VMs missing.

@@ -23,7 +23,7 @@ pub use event::{Observed, PowerEvent, Progress, Started, TaskRef};
 pub use failure::{Failure, FailureKind, TookEffect};
 pub use finding::{Finding, FindingLevel};
 pub use id::{ActionId, DomainId, HostId, Ids, LoadId, PlanId, PlatformId, RunId, SiteId, TierName, UpsId, VmId};
-pub use inventory::{HostInfo, Inventory, Vm, VmPower};
+pub use inventory::{HostInfo, Inventory, SuspendRoom, Vm, VmPower};
 pub use last_resort::LastResortState;
 pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
 pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};

@@ -51,6 +51,31 @@ pub enum Op {
         /// Where it was going.
         to: HostId,
     },
+    /// Bring a move under way to its end by running the VM at its target at once, memory following (post-copy). From then on the
+    /// move can be neither stopped nor outlived by either host. Wanted state: it runs on `to`.
+    FinishMove {
+        /// Which.
+        vm: VmId,
+        /// From where.
+        from: HostId,
+        /// To where.
+        to: HostId,
+    },
+    /// Save the VM's memory to its host's disk. Wanted state: the VM is not active: saved, or off because its guest went down by
+    /// itself before.
+    SuspendVm {
+        /// Which.
+        vm: VmId,
+        /// Where it runs.
+        host: HostId,
+    },
+    /// Give a saving under way up. Wanted state: nothing is being saved, the VM runs.
+    AbortSuspend {
+        /// Which.
+        vm: VmId,
+        /// Where it is.
+        host: HostId,
+    },
     /// Have the platform start the VM with its host, or not. Wanted state: as `enabled` says.
     SetAutostart {
         /// Which.
@@ -92,6 +117,9 @@ impl Op {
             | Self::StartVm { vm, .. }
             | Self::MoveVm { vm, .. }
             | Self::AbortMove { vm, .. }
+            | Self::FinishMove { vm, .. }
+            | Self::SuspendVm { vm, .. }
+            | Self::AbortSuspend { vm, .. }
             | Self::SetAutostart { vm, .. } => Some(vm),
             Self::ShutDownHost { .. } | Self::WakeHost { .. } | Self::StopLoad { .. } | Self::StartLoad { .. } => None,
         }
@@ -111,17 +139,24 @@ impl Op {
             Self::ShutDownVm { host, .. }
             | Self::PowerOffVm { host, .. }
             | Self::StartVm { host, .. }
+            | Self::SuspendVm { host, .. }
+            | Self::AbortSuspend { host, .. }
             | Self::SetAutostart { host, .. }
             | Self::ShutDownHost { host }
             | Self::WakeHost { host } => Some(host),
-            Self::MoveVm { from, .. } | Self::AbortMove { from, .. } => Some(from),
+            Self::MoveVm { from, .. } | Self::AbortMove { from, .. } | Self::FinishMove { from, .. } => Some(from),
             Self::StopLoad { .. } | Self::StartLoad { .. } => None,
         }
     }
-    /// Whether it takes load away: shutting down or powering off.
+    /// Whether it takes load away: shutting down, saving to disk or powering off.
     #[must_use]
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::ShutDownVm { .. } | Self::PowerOffVm { .. })
+        self.is_clean_stop() || matches!(self, Self::PowerOffVm { .. })
+    }
+    /// Whether it takes load away and loses nothing: shutting down or saving to disk.
+    #[must_use]
+    pub fn is_clean_stop(&self) -> bool {
+        matches!(self, Self::ShutDownVm { .. } | Self::SuspendVm { .. })
     }
 }
 
@@ -135,6 +170,9 @@ impl fmt::Display for Op {
             Self::AbortMove { vm, from, to } => {
                 write!(f, "stop the move of VM {vm} from {from} to {to}")
             }
+            Self::FinishMove { vm, from, to } => write!(f, "finish the move of VM {vm} from {from} to {to} by post-copy"),
+            Self::SuspendVm { vm, host } => write!(f, "save VM {vm} to disk on {host}"),
+            Self::AbortSuspend { vm, host } => write!(f, "stop the saving of VM {vm} on {host}"),
             Self::SetAutostart { vm, host, enabled: false } => write!(f, "pause autostart of VM {vm} on {host}"),
             Self::SetAutostart { vm, host, enabled: true } => write!(f, "put back autostart of VM {vm} on {host}"),
             Self::ShutDownHost { host } => write!(f, "shut down host {host}"),
@@ -275,7 +313,7 @@ pub struct Fate {
     pub name: String,
     /// Its tier.
     pub tier: TierName,
-    /// In one or two words: "moves to kvm3", "shut down", "stays".
+    /// In one or two words: "moves to kvm3", "saved to disk", "shut down", "stays".
     pub fate: String,
     /// Why, in one sentence.
     pub reason: String,

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum OnOutage {
     /// Move it, running, to a host that keeps power.
     Move,
+    /// Save its memory to its host's disk, where size, rate and space are known and it fits the time.
+    Suspend,
     /// Shut its guest down cleanly.
     ShutDown,
 }

@@ -234,18 +234,14 @@ fn vms(dice: &mut Dice, topology: &Topology, policy: &Policy, is_calm: bool) -> 
         let name = format!("v{number}");
         let rank = dice.between(0, policy.tiers.len() as u64);
         let budget = policy.tier(usize::try_from(rank).unwrap_or(0)).stop_budget;
+        let (id, host) = (VmId::of(&platform, &name), (*dice.pick(&hosts)).clone());
+        let power = if dice.percent(92) { VmPower::Running } else { VmPower::Off };
+        let memory = Bytes::from_mib(dice.between(1, 16) << 10);
         let known = ridethrough_model::Vm {
-            id: VmId::of(&platform, &name),
-            name,
-            host: (*dice.pick(&hosts)).clone(),
-            power: if dice.percent(92) { VmPower::Running } else { VmPower::Off },
-            memory: Bytes::from_mib(dice.between(1, 16) << 10),
-            cpus: 2,
             tags: if rank < policy.tiers.len() as u64 { [format!("t{rank}")].into() } else { BTreeSet::new() },
             autostart: *dice.pick(&[Some(true), Some(false), Some(false), None]),
-            needs: BTreeSet::new(),
             move_blockers: if dice.percent(10) { vec!["a local disk".to_owned()] } else { Vec::new() },
-            smbios_uuid: None,
+            ..ridethrough_model::Vm::new(id, name, host, power, memory, 2)
         };
         let slowest = if is_calm { 80 } else { 130 };
         let stop = budget.scaled(dice.between(5, slowest), 100);
@@ -287,12 +283,9 @@ fn batteries(dice: &mut Dice, upses: &[UpsId], is_calm: bool, reality: &mut Real
 fn estate(dice: &mut Dice, reality: &Reality, policy: &Policy, is_calm: bool) -> Estate {
     let lane = policy.move_bandwidth.scaled(1, u64::from(policy.moves_per_host.max(1)));
     let info = |id: &HostId, gib: u64| HostInfo {
-        id: id.clone(),
-        connected: true,
         memory: Some(Bytes::from_mib(gib << 10)),
         cpus: Some(32),
-        offers: None,
-        smbios_uuid: None,
+        ..HostInfo::new(id.clone(), true)
     };
     let needed = |id: &HostId| {
         let own = reality.vms.values().filter(|vm| vm.known.host == *id);

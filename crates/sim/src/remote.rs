@@ -60,6 +60,9 @@ impl Reality {
                 }
                 Ok(Started::AlreadyDone)
             }
+            Op::SuspendVm { .. } | Op::AbortSuspend { .. } | Op::FinishMove { .. } => {
+                Err(failure(FailureKind::Unsupported, TookEffect::No, "this platform cannot do that"))
+            }
             Op::MoveVm { vm, from, to } => self.move_vm(op, (vm, from, to), estate, dice),
             Op::ShutDownVm { vm, host }
             | Op::PowerOffVm { vm, host }

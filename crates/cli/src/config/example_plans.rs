@@ -27,29 +27,15 @@ fn inventory(config: &Config, platform: &str, hosts: &[HostId]) -> Inventory {
     let first = &config.tiers[0].value.matches;
     let mut inventory = Inventory::empty(PlatformId::new(platform), Mono(0));
     for id in hosts {
-        let host = HostInfo {
-            id: id.clone(),
-            connected: true,
-            memory: Some(Bytes::from_mib(65_536)),
-            cpus: Some(16),
-            offers: None,
-            smbios_uuid: None,
-        };
+        let host = HostInfo { memory: Some(Bytes::from_mib(65_536)), cpus: Some(16), ..HostInfo::new(id.clone(), true) };
         inventory.hosts.insert(id.clone(), host);
         let name = first.name.as_ref().map_or("vip-*", |name| name.as_str()).replace('*', id.as_str());
         for (name, tag) in [(name, first.tag.as_ref()), (format!("other-{id}"), None)] {
+            let vm_id = VmId::new(format!("{platform}/{name}"));
             let vm = Vm {
-                id: VmId::new(format!("{platform}/{name}")),
-                name: name.clone(),
-                host: id.clone(),
-                power: VmPower::Running,
-                memory: Bytes::from_mib(4096),
-                cpus: 2,
                 tags: tag.iter().map(|tag| tag.to_string()).collect(),
                 autostart: Some(true),
-                needs: BTreeSet::new(),
-                move_blockers: Vec::new(),
-                smbios_uuid: None,
+                ..Vm::new(vm_id, name.clone(), id.clone(), VmPower::Running, Bytes::from_mib(4096), 2)
             };
             inventory.vms.insert(vm.id.clone(), vm);
         }

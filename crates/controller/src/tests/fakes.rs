@@ -186,28 +186,19 @@ impl Platform for Lab {
         let mut inventory = Inventory::empty(PlatformId::from(PLATFORM), cx.now);
         for (id, host) in &state.hosts {
             let info = HostInfo {
-                id: id.clone(),
-                connected: host.is_on(),
                 memory: Some(Bytes::from_mib(65_536)),
                 cpus: Some(32),
                 offers: Some(BTreeSet::new()),
-                smbios_uuid: None,
+                ..HostInfo::new(id.clone(), host.is_on())
             };
             inventory.hosts.insert(id.clone(), info);
         }
         for (id, (name, host, tags, switch)) in state.vms.iter().filter(|(_, (_, host, ..))| state.hosts[host].is_on()) {
+            let power = if switch.is_on() { VmPower::Running } else { VmPower::Off };
             let vm = Vm {
-                id: id.clone(),
-                name: name.clone(),
-                host: host.clone(),
-                power: if switch.is_on() { VmPower::Running } else { VmPower::Off },
-                memory: Bytes::from_mib(1024),
-                cpus: 1,
                 tags: tags.clone(),
                 autostart: Some(false),
-                needs: BTreeSet::new(),
-                move_blockers: Vec::new(),
-                smbios_uuid: None,
+                ..Vm::new(id.clone(), name.clone(), host.clone(), power, Bytes::from_mib(1024), 1)
             };
             inventory.vms.insert(id.clone(), vm);
         }

@@ -122,12 +122,10 @@ impl Stage {
         let mut inventory = Inventory::empty(platform.clone(), Mono(0));
         for id in config.topology.hosts.keys() {
             let host = HostInfo {
-                id: id.clone(),
-                connected: true,
                 memory: Some(Bytes::from_mib(16 << 10)),
                 cpus: Some(8),
-                offers: None,
                 smbios_uuid: Some(format!("uuid-of-{id}")),
+                ..HostInfo::new(id.clone(), true)
             };
             inventory.hosts.insert(id.clone(), host);
         }
@@ -431,17 +429,11 @@ fn now(secs: u64, boot: &str) -> Now {
 use jiff::Timestamp;
 
 pub fn vm(name: &str, tag: &str, host: &str) -> Vm {
+    let id = VmId::of(&PlatformId::new("lab"), name);
     Vm {
-        id: VmId::of(&PlatformId::new("lab"), name),
-        name: name.to_owned(),
-        host: HostId::new(host),
-        power: VmPower::Running,
-        memory: Bytes::from_mib(2048),
-        cpus: 2,
         tags: if tag.is_empty() { BTreeSet::new() } else { [format!("power:{tag}")].into() },
         autostart: Some(false),
-        needs: BTreeSet::new(),
-        move_blockers: Vec::new(),
         smbios_uuid: Some(format!("uuid-of-{name}")),
+        ..Vm::new(id, name.to_owned(), HostId::new(host), VmPower::Running, Bytes::from_mib(2048), 2)
     }
 }

@@ -146,32 +146,27 @@ impl Host {
         let (node, domains) = (node?, domains?);
         let autostart: BTreeSet<Uuid> = autostart?.into_iter().map(|domain| domain.uuid).collect();
         let info = HostInfo {
-            id: self.id.clone(),
-            connected: true,
             memory: Some(Bytes(node.memory_kib.saturating_mul(1024))),
             cpus: Some(node.cpus),
             offers: offers(call, deadline).await?,
             smbios_uuid: given(capabilities)?.as_deref().and_then(domain::host_uuid),
+            ..HostInfo::new(self.id.clone(), true)
         };
         let place = AtomicUsize::new(0);
         let lane = async || {
             let mut vms = Vec::new();
             while let Some(domain) = domains.get(place.fetch_add(1, Ordering::Relaxed)) {
                 let Some((state, definition)) = look(call, domain, shared_paths, deadline).await? else { continue };
+                let id = VmId::of(platform, &domain.uuid.to_string());
                 vms.push((
                     state,
                     Vm {
-                        id: VmId::of(platform, &domain.uuid.to_string()),
-                        name: domain.name.clone(),
-                        host: self.id.clone(),
-                        power: state.power(),
-                        memory: definition.memory,
-                        cpus: definition.cpus,
                         tags: definition.tags,
                         autostart: Some(autostart.contains(&domain.uuid)),
                         needs: definition.needs,
                         move_blockers: definition.move_blockers,
                         smbios_uuid: Some(domain.uuid.to_string()),
+                        ..Vm::new(id, domain.name.clone(), self.id.clone(), state.power(), definition.memory, definition.cpus)
                     },
                 ));
             }

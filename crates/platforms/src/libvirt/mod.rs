@@ -208,7 +208,7 @@ impl Platform for Libvirt {
                     }
                 }
                 Err(error) => {
-                    inventory.hosts.insert(host.id.clone(), unreached(&host.id));
+                    inventory.hosts.insert(host.id.clone(), HostInfo::new(host.id.clone(), false));
                     failed.push(error.into_error("read inventory").with("host", &host.id).no_effect());
                 }
             }
@@ -258,10 +258,6 @@ impl Platform for Libvirt {
             TaskKind::Autostart { host, enabled } => self.observe_autostart(task.uuid, host, *enabled, deadline).await,
         }
     }
-}
-
-fn unreached(host: &HostId) -> HostInfo {
-    HostInfo { id: host.clone(), connected: false, memory: None, cpus: None, offers: None, smbios_uuid: None }
 }
 
 fn not_ours(op: &Op, operation: &'static str) -> Error {

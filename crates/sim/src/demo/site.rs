@@ -128,18 +128,12 @@ fn config() -> SiteConfig {
 fn vms(dice: &mut Dice) -> BTreeMap<VmId, Vm> {
     let platform = PlatformId::new("demo");
     let vm = |(name, tier, host, gib, watts, blocker): (&str, &str, &str, u64, u64, &str)| {
+        let (id, memory) = (VmId::of(&platform, name), Bytes::from_mib(gib << 10));
         let known = ridethrough_model::Vm {
-            id: VmId::of(&platform, name),
-            name: name.to_owned(),
-            host: HostId::new(host),
-            power: VmPower::Running,
-            memory: Bytes::from_mib(gib << 10),
-            cpus: 4,
             tags: [format!("power:{tier}")].into(),
             autostart: Some(AUTOSTART.contains(&name)),
-            needs: BTreeSet::new(),
             move_blockers: (!blocker.is_empty()).then(|| blocker.to_owned()).into_iter().collect(),
-            smbios_uuid: None,
+            ..ridethrough_model::Vm::new(id, name.to_owned(), HostId::new(host), VmPower::Running, memory, 4)
         };
         let (stop, start) = (dice.secs(6, 22), dice.secs(4, 12));
         (known.id.clone(), Vm::new(known, Milliwatts(watts * 1000), stop, start))
@@ -163,7 +157,7 @@ pub(super) fn setup(scenario: Scenario, seed: u64) -> Setup {
     let info = |(name, gib, cpus, _): (&str, u64, u32, &[&str])| {
         let id = HostId::new(name);
         let memory = Some(Bytes::from_mib(gib << 10));
-        (id.clone(), HostInfo { id, connected: true, memory, cpus: Some(cpus), offers: None, smbios_uuid: None })
+        (id.clone(), HostInfo { memory, cpus: Some(cpus), ..HostInfo::new(id, true) })
     };
     let estate = Estate {
         platform: PlatformId::new("demo"),

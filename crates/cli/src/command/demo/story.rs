@@ -267,8 +267,10 @@ impl Story {
             }
             Op::WakeHost { host } => self.group(Kind::Wakes, at, host.to_string(), why),
             // The demo's site has none.
-            Op::StopLoad { .. } | Op::StartLoad { .. } => {}
-            Op::AbortMove { .. } => self.say(at, Ink::Warn, format!("{vm}: {why}"), String::new()),
+            Op::StopLoad { .. } | Op::StartLoad { .. } | Op::SuspendVm { .. } => {}
+            Op::AbortMove { .. } | Op::AbortSuspend { .. } | Op::FinishMove { .. } => {
+                self.say(at, Ink::Warn, format!("{vm}: {why}"), String::new())
+            }
         }
     }
 

@@ -271,19 +271,7 @@ impl Platform for TinyDriver {
 }
 
 fn tiny_vm(id: VmId, name: String, power: VmPower) -> Vm {
-    Vm {
-        id,
-        name,
-        host: HostId::new("h"),
-        power,
-        memory: Bytes(1),
-        cpus: 1,
-        tags: BTreeSet::new(),
-        autostart: None,
-        needs: BTreeSet::new(),
-        move_blockers: Vec::new(),
-        smbios_uuid: None,
-    }
+    Vm::new(id, name, HostId::new("h"), power, Bytes(1), 1)
 }
 
 #[async_trait]
