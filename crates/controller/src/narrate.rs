@@ -161,6 +161,12 @@ impl Narrator {
                 };
                 (severity, format!("host {host} is proven off by {proof}{tail}"))
             }
+            Entry::VmsFell { host, vms: fallen, reason } => {
+                (Warning, format!("{} on {host} fell and are brought back: {reason}", vms(fallen.len())))
+            }
+            Entry::VmLeftOff { vm, reason } => {
+                (Info, format!("VM {} stays off: {reason}", self.names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)))
+            }
             Entry::JournalDegraded { reason } => (Alarm, format!("the journal does not keep up; going on in memory: {reason}")),
             Entry::Noticed { notice } => (notice.severity, notice.text.clone()),
             Entry::Recovered { ambiguous } => {
@@ -195,7 +201,10 @@ impl Narrator {
                 event.vm = Some(vm.to_string());
                 event.host = Some(home.host.to_string());
             }
-            Entry::Latched { host, .. } | Entry::HostProvenOff { host, .. } => event.host = Some(host.to_string()),
+            Entry::VmLeftOff { vm, .. } => event.vm = Some(vm.to_string()),
+            Entry::Latched { host, .. } | Entry::HostProvenOff { host, .. } | Entry::VmsFell { host, .. } => {
+                event.host = Some(host.to_string())
+            }
             Entry::Intended { action, attempt, .. }
             | Entry::Accepted { action, attempt, .. }
             | Entry::Finished { action, attempt, .. } => {

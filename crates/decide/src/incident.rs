@@ -227,7 +227,7 @@ impl Site {
         if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !is_hopeless(action)) {
             return None;
         }
-        if !report.waiting.is_empty() && !is_past_latest {
+        if (!report.waiting.is_empty() || self.is_wondering()) && !is_past_latest {
             return None;
         }
         if run.is_untouched() {
@@ -257,6 +257,7 @@ impl Site {
         self.append(Entry::RunEnded { end }, now);
         self.run = None;
         self.live.clear();
+        self.off_since.clear();
         self.told.clear();
         self.patches.clear();
         for state in self.domains.values_mut() {
@@ -303,29 +304,6 @@ impl Site {
         }
         self.run = Some(run);
         self.append(Entry::Recovered { ambiguous }, now);
-    }
-
-    /// Whether the incident is about that host: one of its domains is not simply on mains.
-    fn is_concerned(&self, host: &ridethrough_model::HostId) -> bool {
-        let feeds = self.config.topology.hosts.get(host).map(|topology| &topology.feeds);
-        let domains = feeds.into_iter().flatten().flat_map(|feed| self.config.topology.domains_of(&feed.ups));
-        domains.into_iter().any(|(id, _)| self.domains.get(id).is_some_and(|state| state.phase != DomainPhase::Online))
-    }
-
-    /// A host that was out of reach and is back without VMs that ran there has been down: what ran is brought back.
-    pub(crate) fn note_hosts_restarted(&mut self, before: &BTreeMap<VmId, ridethrough_model::HostId>, now: &Now) {
-        let Some(run) = &self.run else { return };
-        let mut fallen: BTreeMap<ridethrough_model::HostId, Vec<VmId>> = BTreeMap::new();
-        for (vm, host) in before.iter().filter(|(vm, host)| run.homes.contains_key(*vm) && self.is_concerned(host)) {
-            let known = self.inventories.get(&vm.platform()).and_then(|inventory| inventory.vms.get(vm));
-            if known.is_some_and(|known| known.host == *host && !known.power.is_active()) {
-                fallen.entry(host.clone()).or_default().push(vm.clone());
-            }
-        }
-        for (host, vms) in fallen {
-            let proof = "it came back without its VMs".to_owned();
-            self.append(Entry::HostProvenOff { host, proof, vms }, now);
-        }
     }
 
     /// Hosts that lost their power or went down during the incident, whoever did it: their VMs are off, and they are brought back.

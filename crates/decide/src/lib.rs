@@ -8,6 +8,7 @@ mod actions;
 mod adopt;
 pub mod battery;
 mod commands;
+mod desired;
 mod domain;
 mod evidence;
 mod feed;

@@ -158,7 +158,11 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
     let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
     // A host that lost its power, or that nobody can tell anything of, is woken too: one that is on stays on.
     let is_down = snapshot.hosts_down.contains(host) || snapshot.hosts.get(host) != Some(&HostVerdict::On);
-    if !is_begun && (!is_down || snapshot.is_ready(host)) {
+    if !is_begun && snapshot.is_ready(host) {
+        return;
+    }
+    if !is_begun && !is_down {
+        report.waiting.push(format!("{host} is on and its platform does not answer yet: what should run there is not known"));
         return;
     }
     if !topology.can_wake {
@@ -185,7 +189,12 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         let Some(vm) = snapshot.vm(id) else { continue };
         let op = Op::StartVm { vm: id.clone(), host: vm.host.clone() };
         let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
-        let was_ours = snapshot.stopped.contains(id) || snapshot.hosts_down.contains(&vm.host);
+        // On a host that is down everything waits for it; on one that is up it is known of each VM whether it is to come back.
+        let is_host_down = snapshot.hosts_down.contains(&vm.host) && !snapshot.is_ready(&vm.host);
+        let was_ours = snapshot.stopped.contains(id) || is_host_down;
+        if snapshot.left_off.contains(id) {
+            continue;
+        }
         let is_stopping = snapshot.known.iter().any(|(op, known)| known.is_in_flight && op.is_stop() && op.vm() == Some(id));
         if is_stopping {
             report.waiting.push(format!("{} is still going down; then it is started again", home.name));
@@ -237,7 +246,7 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
     let mut lanes = Lanes::new(snapshot);
     for id in &snapshot.moved {
         let (Some(home), Some(vm)) = (snapshot.homes.get(id), snapshot.vm(id)) else { continue };
-        if vm.host == home.host || !vm.power.is_active() {
+        if vm.host == home.host || !vm.power.is_active() || snapshot.moved_by_others.contains(id) {
             continue;
         }
         let op = Op::MoveVm { vm: id.clone(), from: vm.host.clone(), to: home.host.clone() };
@@ -277,7 +286,7 @@ fn put_back_autostart(
     for (id, home) in &snapshot.homes {
         let Some(vm) = snapshot.vm(id) else { continue };
         let is_due = home.autostart == Some(true) && vm.autostart == Some(false) && openings.contains_key(&home.host);
-        let goes_home = snapshot.moved.contains(id) && vm.host != home.host;
+        let goes_home = snapshot.moved.contains(id) && vm.host != home.host && !snapshot.moved_by_others.contains(id);
         let is_busy = snapshot
             .known
             .iter()
@@ -302,12 +311,13 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
     let is_missing = |(id, home): (&VmId, &Home)| {
         let was_ours = snapshot.stopped.contains(id) || snapshot.hosts_down.contains(&home.host) || snapshot.moved.contains(id);
         let vm = snapshot.vm(id);
+        let is_wished = snapshot.left_off.contains(id) || snapshot.moved_by_others.contains(id);
         let is_home = vm.is_some_and(|vm| vm.power.is_active() && vm.host == home.host);
         let is_paused = home.autostart == Some(true) && vm.is_some_and(|vm| vm.autostart == Some(false));
-        if is_paused && (is_home || !was_ours) {
+        if is_paused && (is_home || is_wished || !was_ours) {
             return Some(format!("the autostart of {} is still paused", home.name));
         }
-        (was_ours && !is_home).then(|| match vm {
+        (was_ours && !is_home && !is_wished).then(|| match vm {
             Some(vm) if vm.power.is_active() => format!("{} runs on {} instead of {}", home.name, vm.host, home.host),
             _ => format!("{} does not run", home.name),
         })

@@ -127,7 +127,11 @@ impl Site {
             .filter(on_it)
             .map(|vm| vm.id.clone())
             .collect();
-        vms.extend(self.stopped_by_timer(host).filter(|vm| !vms.contains(vm)).collect::<Vec<_>>());
+        // They went off just before it: it was going down by then.
+        let went_before = |id: &VmId| inventory_vm(self, id).is_some_and(|vm| vm.host == *host);
+        vms.extend(self.off_since.keys().filter(|id| went_before(id)).cloned().collect::<Vec<_>>());
+        let is_wished = |vm: &VmId| self.run.as_ref().is_some_and(|run| run.left_off.contains_key(vm));
+        vms.extend(self.stopped_by_timer(host).filter(|vm| !vms.contains(vm) && !is_wished(vm)).collect::<Vec<_>>());
         for vm in &vms {
             self.patch(vm, Patch::Power(VmPower::Off, host.clone()), now.mono);
         }
@@ -147,6 +151,10 @@ impl Site {
         let name = known.or_else(|| self.run.as_ref().and_then(|run| run.homes.get(vm)).map(|home| home.name.clone()));
         name.map_or(text.clone(), |name| text.replace(vm.as_str(), &name))
     }
+}
+
+fn inventory_vm<'a>(site: &'a Site, id: &VmId) -> Option<&'a ridethrough_model::Vm> {
+    site.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id))
 }
 
 /// Whether a failure leaves it open what happened.

@@ -113,8 +113,10 @@ pub struct RunState {
     pub report: Option<PlanReport>,
     /// Every action ever planned or begun in this run.
     pub actions: BTreeMap<ActionId, ActionState>,
-    /// VMs that we stopped, or began to.
+    /// VMs that we stopped, or began to, or that fell: they are brought back.
     pub stopped: BTreeSet<VmId>,
+    /// VMs that somebody else stopped while their hosts ran on, and why we think so.
+    pub left_off: BTreeMap<VmId, String>,
     /// VMs that we moved away.
     pub moved: BTreeSet<VmId>,
     /// Hosts that we shut down, or began to.
@@ -160,6 +162,7 @@ impl RunState {
             report: None,
             actions: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            left_off: BTreeMap::new(),
             moved: BTreeSet::new(),
             hosts_down: BTreeSet::new(),
             loads_down: BTreeSet::new(),
@@ -231,7 +234,11 @@ impl RunState {
             Entry::RunEnded { end } => self.end = Some(end.clone()),
             Entry::HostProvenOff { host, vms, .. } => {
                 self.hosts_down.insert(host.clone());
-                self.stopped.extend(vms.iter().cloned());
+                self.fall(vms);
+            }
+            Entry::VmsFell { vms, .. } => self.fall(vms),
+            Entry::VmLeftOff { vm, reason } => {
+                self.left_off.insert(vm.clone(), reason.clone());
             }
             Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } => {}
             Entry::Armed { .. }
@@ -249,6 +256,14 @@ impl RunState {
             }
         }
         Ok(())
+    }
+
+    /// They are off and are to run: whatever somebody wished before, they ran again since.
+    fn fall(&mut self, vms: &[VmId]) {
+        for vm in vms {
+            self.left_off.remove(vm);
+            self.stopped.insert(vm.clone());
+        }
     }
 
     /// Whether a host that we shut down was seen off, and was not woken since.
@@ -322,7 +337,8 @@ impl RunState {
         state.since.get_or_insert(at);
         state.tried_in = Some(self.seq + 1);
         match op {
-            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } => {
+            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } | Op::SuspendVm { vm, .. } => {
+                self.left_off.remove(vm);
                 self.stopped.insert(vm.clone());
             }
             Op::MoveVm { vm, .. } => {
@@ -409,7 +425,9 @@ impl RunState {
         let others =
             || self.actions.iter().filter(|(id, state)| **id != action && state.attempts > 0).map(|(_, state)| &state.op);
         match op {
-            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } if !others().any(|o| o.is_stop() && o.vm() == Some(vm)) => {
+            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } | Op::SuspendVm { vm, .. }
+                if !others().any(|o| o.is_stop() && o.vm() == Some(vm)) =>
+            {
                 self.stopped.remove(vm);
             }
             Op::MoveVm { vm, .. } if !others().any(|o| matches!(o, Op::MoveVm { vm: moved, .. } if moved == vm)) => {

@@ -78,6 +78,8 @@ pub struct Site {
     /// SHA-256 of the configuration in force; empty where nobody told it.
     pub(crate) digest: String,
     pub(crate) run: Option<RunState>,
+    /// VMs that should run and were seen going off, not by us: since when.
+    pub(crate) off_since: BTreeMap<VmId, Mono>,
     pub(crate) live: BTreeMap<ActionId, Live>,
     pub(crate) ids: Ids,
     pub(crate) incident: u64,
@@ -123,6 +125,7 @@ impl Site {
             timers: BTreeMap::new(),
             digest: String::new(),
             run: None,
+            off_since: BTreeMap::new(),
             live: BTreeMap::new(),
             ids: Ids::default(),
             incident: 0,
@@ -339,26 +342,15 @@ impl Site {
         }
         self.inventory_failures.remove(&platform);
         self.inventory_findings.insert(platform.clone(), findings);
-        let restarted = self.ran_out_of_reach(&believed);
-        let has_changed =
-            self.inventories.get(&platform).is_none_or(|old| old.vms != believed.vms || old.hosts != believed.hosts);
-        self.inventories.insert(platform, believed);
+        let old = self.inventories.insert(platform.clone(), believed);
+        let new = self.inventories.get(&platform);
+        let has_changed = old.as_ref().zip(new).is_none_or(|(old, new)| old.vms != new.vms || old.hosts != new.hosts);
         self.is_standing_due |= has_changed;
         if has_changed {
             self.want_plan("what runs where has changed");
-            self.note_hosts_restarted(&restarted, now);
             self.add_late_homes(now);
         }
-    }
-
-    /// VMs believed to run on hosts that were out of reach, and are within reach in this inventory.
-    fn ran_out_of_reach(&self, new: &Inventory) -> BTreeMap<VmId, HostId> {
-        let Some(old) = self.inventories.get(&new.platform) else { return BTreeMap::new() };
-        let is_connected = |inventory: &Inventory, host: &HostId| inventory.hosts.get(host).is_some_and(|info| info.connected);
-        let ran = old.vms.values().filter(|vm| vm.power.is_active());
-        ran.filter(|vm| !is_connected(old, &vm.host) && is_connected(new, &vm.host))
-            .map(|vm| (vm.id.clone(), vm.host.clone()))
-            .collect()
+        self.tell_fallen_from_wished(&platform, old.as_ref(), now);
     }
 
     fn lose_platform(&mut self, platform: PlatformId, failure: Failure) {
@@ -439,12 +431,20 @@ impl Site {
             known,
             homes: run.map(|run| run.homes.clone()).unwrap_or_default(),
             stopped: run.map(|run| run.stopped.clone()).unwrap_or_default(),
+            left_off: run.map(|run| run.left_off.keys().cloned().collect()).unwrap_or_default(),
+            moved_by_others: run.map(|run| self.moved_by_others(run)).unwrap_or_default(),
             moved: run.map(|run| run.moved.clone()).unwrap_or_default(),
             hosts_down: run.map(|run| run.hosts_down.clone()).unwrap_or_default(),
             loads_down: run.map(|run| run.loads_down.clone()).unwrap_or_default(),
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }
+    }
+
+    fn moved_by_others(&self, run: &RunState) -> BTreeSet<VmId> {
+        let place =
+            |id: &VmId| self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id)).map(|vm| &vm.host);
+        run.moved.iter().filter(|id| place(id).is_some_and(|host| run.was_moved_by_others(id, host))).cloned().collect()
     }
 
     fn charge_facts(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, ChargeFacts)> {

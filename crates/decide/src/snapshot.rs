@@ -90,6 +90,10 @@ pub struct Snapshot<'a> {
     pub homes: BTreeMap<VmId, Home>,
     /// VMs that we stopped.
     pub stopped: BTreeSet<VmId>,
+    /// VMs that somebody else stopped while their hosts ran on: they stay as they are.
+    pub left_off: BTreeSet<VmId>,
+    /// VMs that are where somebody else moved them: they stay there.
+    pub moved_by_others: BTreeSet<VmId>,
     /// VMs that we moved.
     pub moved: BTreeSet<VmId>,
     /// Hosts that we shut down.

@@ -198,6 +198,23 @@ pub enum Entry {
         /// VMs that went down with it: those still taken for active there, and those at home there if its last resort may have acted.
         vms: Vec<VmId>,
     },
+    /// VMs that ran when the incident began are off on a host within reach, and nobody is known to have stopped them: they are
+    /// brought back.
+    VmsFell {
+        /// On which host.
+        host: HostId,
+        /// Which.
+        vms: Vec<VmId>,
+        /// Why they are taken to have fallen.
+        reason: String,
+    },
+    /// Somebody else stopped a VM that ran when the incident began: it stays off.
+    VmLeftOff {
+        /// Which.
+        vm: VmId,
+        /// Why that is believed.
+        reason: String,
+    },
     /// A dead-man timer is about to be set on a host (run 0). From here on one may be set there.
     TimerIntended {
         /// Which host.
@@ -270,6 +287,8 @@ impl Entry {
             Self::Overran { .. } => "overran",
             Self::Latched { .. } => "latched",
             Self::HostProvenOff { .. } => "host-proven-off",
+            Self::VmsFell { .. } => "vms-fell",
+            Self::VmLeftOff { .. } => "vm-left-off",
             Self::TimerIntended { .. } => "timer-intended",
             Self::TimerSet { .. } => "timer-set",
             Self::TimerFired { .. } => "timer-fired",

@@ -155,12 +155,16 @@ pub struct Inventory {
     pub hosts: BTreeMap<HostId, HostInfo>,
     /// VMs by id.
     pub vms: BTreeMap<VmId, Vm>,
+    /// VMs that are off because somebody, or their own guest, told them to stop since their host came up. A VM that fell with its
+    /// host is not among them; where the platform cannot tell, none is.
+    #[serde(default)]
+    pub told_off: BTreeSet<VmId>,
 }
 
 impl Inventory {
     /// An inventory with nothing in it.
     #[must_use]
     pub fn empty(platform: PlatformId, observed_at: Mono) -> Self {
-        Self { platform, observed_at, hosts: BTreeMap::new(), vms: BTreeMap::new() }
+        Self { platform, observed_at, hosts: BTreeMap::new(), vms: BTreeMap::new(), told_off: BTreeSet::new() }
     }
 }

@@ -269,7 +269,7 @@ impl Before {
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
             !was_hung
-                && !seen.fell_unseen(world, id)
+                && !seen.wished.contains(*id)
                 && (touched.contains(id) || lost.contains(id) && is_calm || by_timer.contains(host) && is_orphaned)
                 && !is_back
         });

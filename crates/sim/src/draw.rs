@@ -60,12 +60,16 @@ pub fn draw(seed: u64) -> Drawn {
     let mut reality = Reality::new(topology.clone(), BTreeMap::new(), real_hosts, vms, loads);
     reality.stoppables = stoppables;
     batteries(&mut dice, &upses, is_calm, &mut reality);
-    let estate = estate(&mut dice, &reality, &policy, is_calm);
+    let tells_why_off = Dice::new(seed ^ TELLS_WHY).percent(50);
+    let estate = Estate { tells_why_off, ..estate(&mut dice, &reality, &policy, is_calm) };
     let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
     let config = SiteConfig { topology, policy };
     let (mut script, heals_at, mut story) = script::draw(&mut dice, &config, &reality, is_calm);
     let mut dice = Dice::new(seed ^ 0x0dea_d3a9);
     let config = SiteConfig { topology: with_timers(&mut dice, config.topology), ..config };
+    if !is_calm && let Some(told) = script::stranger(&mut Dice::new(seed ^ STRANGER), &reality, heals_at, &mut script) {
+        story.push_str(&told);
+    }
     let is_orphaned = is_calm && dice.percent(20) && !config.topology.timers.is_empty();
     if is_orphaned {
         script::orphan(&mut dice, heals_at, &mut script);
@@ -159,6 +163,10 @@ fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topolog
     }
 }
 
+/// Of its own dice too.
+const STRANGER: u64 = 0x057a_46e4;
+/// Of its own dice, so that everything else of a seed stays as it is.
+const TELLS_WHY: u64 = 0x00ff_b7a1;
 /// Of their own dice, so that everything else of a seed stays as it is.
 const STOPPABLES: u64 = 0x5702_0a6e;
 
@@ -298,6 +306,7 @@ fn estate(dice: &mut Dice, reality: &Reality, policy: &Policy, is_calm: bool) ->
         hosts,
         move_rate: lane.scaled(speed, 100),
         moves_fail_percent: if is_calm { 0 } else { *dice.pick(&[0, 0, 10, 50]) },
+        tells_why_off: false,
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Twist {
     Platform(bool),
     /// A guest reacts to nothing, or reacts again.
     Hung(VmId, bool),
+    /// Somebody else shuts a VM down.
+    SomebodyStops(VmId),
     /// The controller's wall clock jumps.
     WallClock(i64),
     /// A person asks for something.

@@ -1,6 +1,7 @@
 //! What must never happen, each as a named pure function from a scene to what is wrong with it. Written against the rules of the
 //! design, not against `decide`.
 
+mod desired;
 mod last_resort;
 mod loads;
 mod restraint;
@@ -41,6 +42,7 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("return-only-with-charge", return_only_with_charge),
     ("only-what-ran-before-is-started", only_what_ran_before_is_started),
     ("moves-per-host-are-bounded", moves_per_host_are_bounded),
+    ("what-somebody-stopped-stays-off", desired::what_somebody_stopped_stays_off),
     ("records-have-no-gaps", records_have_no_gaps),
     ("what-is-returned-is-back", what_is_returned_is_back),
     ("an-untouched-run-touched-nothing", an_untouched_run_touched_nothing),
@@ -430,7 +432,7 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
         let losses = &scene.world.reality.losses;
         losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host) && was_known(&home.host)
     };
-    scene.seen.homes.iter().filter(|(id, _)| !scene.seen.fell_unseen(scene.world, id)).find_map(|(id, home)| {
+    scene.seen.homes.iter().filter(|(id, _)| !scene.seen.wished.contains(*id)).find_map(|(id, home)| {
         let vm = scene.world.reality.vms.get(id)?;
         let is_back = vm.known.power.is_active() && vm.known.host == home.host && vm.known.autostart == home.autostart;
         ((touched(id) || lost(id, home)) && !is_back).then(|| {

@@ -11,6 +11,7 @@ pub mod dice;
 pub mod disk;
 pub mod draw;
 pub mod faults;
+pub mod fixed;
 pub mod invariant;
 pub mod process;
 pub mod reality;

@@ -134,6 +134,8 @@ pub struct Vm {
     pub is_hung: bool,
     /// What it is in the middle of.
     pub doing: Doing,
+    /// It is off because it was told to, and its host has not been down since.
+    pub is_told_off: bool,
     turn: u64,
 }
 
@@ -141,7 +143,7 @@ impl Vm {
     /// Idle in whatever power state it has.
     #[must_use]
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
-        Self { known, power, stop_takes, start_takes, is_hung: false, doing: Doing::Nothing, turn: 0 }
+        Self { known, power, stop_takes, start_takes, is_hung: false, doing: Doing::Nothing, is_told_off: false, turn: 0 }
     }
 }
 
@@ -352,6 +354,15 @@ impl Reality {
             self.losses.push((self.at, id.clone(), kind));
         }
         self.set_vm(id, VmPower::Off, Doing::Nothing);
+        if kind == LossKind::PoweredOff {
+            self.tell_off(id);
+        }
+    }
+
+    fn tell_off(&mut self, id: &VmId) {
+        if let Some(vm) = self.vms.get_mut(id) {
+            vm.is_told_off = true;
+        }
     }
 
     pub(crate) fn set_vm(&mut self, id: &VmId, power: VmPower, doing: Doing) -> u64 {
@@ -359,6 +370,7 @@ impl Reality {
         let Some(vm) = self.vms.get_mut(id) else { return 0 };
         vm.known.power = power;
         vm.doing = doing;
+        vm.is_told_off = false;
         vm.turn += 1;
         vm.turn
     }
@@ -401,6 +413,7 @@ impl Reality {
         match due {
             Due::VmStopped(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Off, Doing::Nothing);
+                self.tell_off(&id);
             }
             Due::VmStarted(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Running, Doing::Nothing);

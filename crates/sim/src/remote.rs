@@ -20,6 +20,8 @@ pub struct Estate {
     pub move_rate: Bytes,
     /// Moves that fail half way, in percent.
     pub moves_fail_percent: u64,
+    /// It tells of a VM that is off whether somebody told it to stop since its host came up.
+    pub tells_why_off: bool,
 }
 
 fn failure(kind: FailureKind, took_effect: TookEffect, message: impl Into<String>) -> Failure {
@@ -178,6 +180,14 @@ impl Reality {
         }
     }
 
+    /// A person shuts a VM down behind everybody's back.
+    pub(crate) fn stop_by_hand(&mut self, id: &VmId, estate: &Estate) {
+        let Some(host) = self.vms.get(id).map(|vm| vm.known.host.clone()) else { return };
+        if self.hosts.get(&host).is_some_and(|host| host.state == HostState::On) {
+            self.stop_guest(id, &host, estate);
+        }
+    }
+
     /// The host tells a guest of its own to shut down, whoever can reach it.
     pub(crate) fn stop_guest(&mut self, id: &VmId, host: &HostId, estate: &Estate) {
         let op = Op::ShutDownVm { vm: id.clone(), host: host.clone() };
@@ -252,6 +262,9 @@ impl Reality {
         }
         let seen = self.vms.values().filter(|vm| self.is_reachable(&vm.known.host));
         inventory.vms = seen.map(|vm| (vm.known.id.clone(), vm.known.clone())).collect();
+        let told =
+            self.vms.values().filter(|vm| vm.is_told_off && estate.tells_why_off && inventory.vms.contains_key(&vm.known.id));
+        inventory.told_off = told.map(|vm| vm.known.id.clone()).collect();
         inventory
     }
 

@@ -49,6 +49,18 @@ pub(crate) fn orphan(dice: &mut Dice, heals_at: Millis, script: &mut Script) {
     script.push((at, Twist::ControllerDies { down_for: (heals_at - at) + dice.secs(1, 60), reboots: dice.percent(30) }));
 }
 
+/// On some days somebody else shuts a VM down in the outage, and nobody tells us.
+pub(crate) fn stranger(dice: &mut Dice, reality: &Reality, heals_at: Millis, script: &mut Script) -> Option<String> {
+    if !dice.percent(15) {
+        return None;
+    }
+    let running: Vec<&VmId> = reality.vms.values().filter(|vm| vm.known.power.is_active()).map(|vm| &vm.known.id).collect();
+    let vm = (!running.is_empty()).then(|| (*dice.pick(&running)).clone())?;
+    let at = Millis(dice.between(OUTAGE_FROM.0, heals_at.0));
+    script.push((at, Twist::SomebodyStops(vm)));
+    Some(", somebody stops a VM".to_owned())
+}
+
 /// What people hold back: in every third site. On a calm day nobody says "even if lost", and nobody aborts.
 fn restrain(dice: &mut Dice, ends_at: Millis, heals_at: Millis, is_calm: bool, script: &mut Script) -> Option<String> {
     let by = || "sim".to_owned();

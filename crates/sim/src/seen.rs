@@ -126,10 +126,12 @@ pub struct Seen {
     pub timers_ordered: BTreeSet<HostId>,
     /// When the link to a host last broke or was mended.
     pub links_changed_at: BTreeMap<HostId, Millis>,
-    /// Times without any controller that were long enough for a host to lose its power and come back: from, to.
-    pub blind: Vec<(Millis, Millis)>,
     /// When the controller last died.
     pub died_at: Millis,
+    /// VMs that somebody else told to stop, at any time: they are as that person wants them.
+    pub wished: BTreeSet<VmId>,
+    /// When and in which run they were told so.
+    pub wished_in: BTreeMap<VmId, RunId>,
     /// When a person last let the run go on, or a UPS's maintenance ended.
     pub resumed_at: Mono,
     /// Until when each UPS is in maintenance.
@@ -181,6 +183,10 @@ impl Seen {
             self.has_rebooted |= *reboots;
             self.died_at = moment.at;
         }
+        if let Some(Twist::SomebodyStops(vm)) = &moment.twist {
+            self.wished.insert(vm.clone());
+            self.wished_in.extend(self.run.map(|run| (vm.clone(), run)));
+        }
         match &moment.twist {
             Some(Twist::Network(host, _)) => {
                 self.links_changed_at.insert(host.clone(), moment.at);
@@ -189,9 +195,6 @@ impl Seen {
             _ => {}
         }
         if moment.is_recovery {
-            if moment.at - self.died_at > Millis::from_secs(60) {
-                self.blind.push((self.died_at, moment.at));
-            }
             self.begin_again(world, now);
         }
         self.count_battery_time(world, now);
@@ -404,13 +407,6 @@ impl Seen {
             }
             _ => {}
         }
-    }
-
-    /// It fell with nobody there to see it, and its host had booted again by then: it is taken for somebody's wish.
-    #[must_use]
-    pub fn fell_unseen(&self, world: &World, vm: &VmId) -> bool {
-        let at = world.reality.losses.iter().rfind(|(_, id, _)| id == vm).map(|(at, _, _)| *at);
-        at.is_some_and(|at| self.blind.iter().any(|(from, to)| *from <= at && at <= *to))
     }
 
     /// The UPSes a host hangs on.

@@ -19,6 +19,7 @@ mod outbox;
 mod reader;
 mod row;
 mod schema;
+mod upgrade;
 mod writer;
 
 pub use error::{AppendError, Error, ErrorKind};

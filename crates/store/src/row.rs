@@ -1,6 +1,7 @@
 //! A record as it lies on the disk, and the way there and back. Knows every kind and version of record; knows no SQLite.
 
 use crate::error::{Error, ErrorKind};
+use crate::upgrade::upgraded;
 use ridethrough_model::{BootId, Entry, Mono, Now, Record, RunId};
 
 /// Every kind of record this program reads, with the newest version of its body. A kind or a version that is added here also
@@ -25,6 +26,8 @@ pub(crate) const KNOWN: &[(&str, u32)] = &[
     ("overran", 1),
     ("latched", 1),
     ("host-proven-off", 1),
+    ("vms-fell", 1),
+    ("vm-left-off", 1),
     ("timer-intended", 1),
     ("timer-set", 1),
     ("timer-fired", 1),
@@ -123,7 +126,14 @@ impl Row {
             return Err(error(ErrorKind::NewerFormat { found, known }));
         }
         let unreadable = || error(ErrorKind::Unreadable);
-        let entry: Entry = serde_json::from_str(&self.body).map_err(|e| unreadable().because(e))?;
+        let newest = if self.version == known {
+            None
+        } else {
+            let newest = upgraded(&self.kind, self.version, known, &self.body);
+            Some(newest.map_err(|reason| unreadable().with("reason", reason))?)
+        };
+        let body = newest.as_deref().unwrap_or(&self.body);
+        let entry: Entry = serde_json::from_str(body).map_err(|e| unreadable().because(e))?;
         if entry.kind() != self.kind {
             return Err(unreadable().with("body of kind", entry.kind()));
         }

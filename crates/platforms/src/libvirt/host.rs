@@ -50,7 +50,7 @@ pub(super) struct Presence {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) info: HostInfo,
-    pub(super) vms: Vec<(DomainState, Vm)>,
+    pub(super) vms: Vec<(DomainState, bool, Vm)>,
 }
 
 impl Host {
@@ -156,10 +156,11 @@ impl Host {
         let lane = async || {
             let mut vms = Vec::new();
             while let Some(domain) = domains.get(place.fetch_add(1, Ordering::Relaxed)) {
-                let Some((state, definition)) = look(call, domain, shared_paths, deadline).await? else { continue };
+                let Some((state, is_told_off, definition)) = look(call, domain, shared_paths, deadline).await? else { continue };
                 let id = VmId::of(platform, &domain.uuid.to_string());
                 vms.push((
                     state,
+                    is_told_off,
                     Vm {
                         tags: definition.tags,
                         autostart: Some(autostart.contains(&domain.uuid)),
@@ -184,14 +185,14 @@ async fn look(
     domain: &Domain,
     shared_paths: &[PathBuf],
     deadline: Instant,
-) -> Result<Option<(DomainState, domain::Definition)>, CallError> {
+) -> Result<Option<(DomainState, bool, domain::Definition)>, CallError> {
     let Some((state, reason)) = found(connection.call(&GetState { domain }, deadline).await)? else { return Ok(None) };
     let Some(xml) = found(connection.call(&GetXml { domain }, deadline).await)? else { return Ok(None) };
     let definition = domain::read(&xml, shared_paths).unwrap_or_else(|error| domain::Definition {
         move_blockers: vec![format!("its definition cannot be read: {error}")],
         ..domain::Definition::default()
     });
-    Ok(Some((DomainState::from_numbers(state, reason), definition)))
+    Ok(Some((DomainState::from_numbers(state, reason), DomainState::is_told_off(state, reason), definition)))
 }
 
 /// The networks a VM can be attached to; `None` where this daemon cannot tell.

@@ -119,6 +119,11 @@ impl DomainState {
             _ => Self::Unknown,
         }
     }
+    /// Whether a VM is off because its guest or somebody told it to (SHUTDOWN, DESTROYED). A daemon that starts, as with its host, knows
+    /// no reason from before.
+    pub(super) fn is_told_off(state: i32, reason: i32) -> bool {
+        matches!((state, reason), (5, 1 | 2))
+    }
     pub(super) fn power(self) -> VmPower {
         match self {
             Self::Running | Self::Starting | Self::ShuttingDown => VmPower::Running,

@@ -200,9 +200,11 @@ impl Platform for Libvirt {
             match look {
                 Ok(world) => {
                     inventory.hosts.insert(host.id.clone(), world.info);
-                    for (state, vm) in world.vms {
+                    for (state, is_told_off, vm) in world.vms {
                         if ranks.get(&vm.id).is_none_or(|rank| state.rank() < *rank) {
                             ranks.insert(vm.id.clone(), state.rank());
+                            inventory.told_off.remove(&vm.id);
+                            inventory.told_off.extend(is_told_off.then(|| vm.id.clone()));
                             inventory.vms.insert(vm.id.clone(), vm);
                         }
                     }

@@ -164,6 +164,7 @@ pub(super) fn setup(scenario: Scenario, seed: u64) -> Setup {
         hosts: HOSTS.map(info).into(),
         move_rate: LINK.scaled(1, u64::from(MOVES_PER_HOST)),
         moves_fail_percent: 0,
+        tells_why_off: true,
     };
     Setup { config, reality, estate, faults: Faults::default(), script: script(scenario) }
 }

@@ -89,8 +89,8 @@ fn a_journal_of_a_newer_program_is_refused_by_name() {
     check_refused(
         &place,
         expect![[r#"
-        RT0302 read the journal's format: the journal was written by a newer Ridethrough (version 2, known up to 1) (path DIR/journal.db). Run the Ridethrough that wrote it, or a newer one; this one would not see everything.
-        RT0302 read the journal's format: the journal was written by a newer Ridethrough (version 2, known up to 1) (path DIR/journal.db). Run the Ridethrough that wrote it, or a newer one; this one would not see everything."#]],
+            RT0302 read the journal's format: the journal was written by a newer Ridethrough (version 3, known up to 2) (path DIR/journal.db). Run the Ridethrough that wrote it, or a newer one; this one would not see everything.
+            RT0302 read the journal's format: the journal was written by a newer Ridethrough (version 3, known up to 2) (path DIR/journal.db). Run the Ridethrough that wrote it, or a newer one; this one would not see everything."#]],
     );
 }
 

@@ -6,5 +6,7 @@ mod damage;
 mod faults;
 mod golden;
 mod kit;
+mod replay;
 mod sample;
+mod shapes;
 mod words;

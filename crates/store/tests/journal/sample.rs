@@ -67,7 +67,7 @@ impl Reports {
     }
 }
 
-fn plan() -> (Plan, PlanReport) {
+pub(crate) fn plan() -> (Plan, PlanReport) {
     let web = VmId::from("lab/4b1d");
     let kvm1 = HostId::from("kvm1");
     let action = |id, op, gates: &[Gate]| Action {
@@ -179,7 +179,9 @@ fn run_entries() -> Vec<Entry> {
         },
         Entry::Overran { action, budget: Millis::from_secs(120) },
         Entry::Latched { host: host.clone(), reason: "its shutdown has begun".into() },
-        Entry::HostProvenOff { host, proof: "its BMC says off".into(), vms: vec![vm] },
+        Entry::HostProvenOff { host: host.clone(), proof: "its BMC says off".into(), vms: vec![vm.clone()] },
+        Entry::VmsFell { host, vms: vec![vm.clone()], reason: "nobody is known to have stopped it".into() },
+        Entry::VmLeftOff { vm, reason: "its platform says that it was told to stop".into() },
         Entry::JournalDegraded { reason: "no answer for 2s".into() },
         Entry::Noticed {
             notice: Notice {
@@ -217,6 +219,8 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::Overran { .. }
         | Entry::Latched { .. }
         | Entry::HostProvenOff { .. }
+        | Entry::VmsFell { .. }
+        | Entry::VmLeftOff { .. }
         | Entry::JournalDegraded { .. }
         | Entry::Noticed { .. }
         | Entry::Recovered { .. }
@@ -224,6 +228,6 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 27,
+        | Entry::RunEnded { .. } => 29,
     }
 }
