@@ -88,7 +88,7 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
     let mut endpoints = Endpoints::default();
     let mut setups: Vec<(&NutTls, nut::TlsSetup)> = Vec::new();
     for (name, entry) in &config.upses {
-        let Ups::Nut(ups) = &entry.value;
+        let Ups { nut: ups, .. } = &entry.value;
         let id = UpsId::new(name.as_str());
         let config = nut_config(id.clone(), ups)?;
         let device: Arc<dyn Device> = Arc::new(match ups.tls.as_deref() {

@@ -65,6 +65,7 @@ pub(crate) fn config(world: &World) -> SiteConfig {
             can_prove_off: true,
             shutdown_time: Millis::from_secs(30),
             boot_time: Millis::from_secs(60),
+            draw: Default::default(),
         };
         topology.hosts.insert(host.clone(), host_topology);
     }

@@ -82,6 +82,12 @@ pub(crate) fn exp_times(scale: u64, exponent: i64) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
+/// The square root of a variance in nano, in nano.
+pub(crate) fn root_nano(variance: i64) -> i64 {
+    let wide = u128::try_from(variance.max(0)).unwrap_or_default() * 1_000_000_000;
+    i64::try_from(wide.isqrt()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +103,7 @@ mod tests {
         }
         assert_eq!(exp_times(1000, i64::MIN), 0);
         assert_eq!(exp_times(u64::MAX, i64::MAX), u64::MAX);
+        assert_eq!(root_nano(NANO / 4), NANO / 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod battery;
 mod commands;
 mod desired;
 mod domain;
+pub mod estimate;
 mod evidence;
 mod feed;
 mod fixed;

@@ -4,6 +4,7 @@
 //! `ridethrough-decide`, the outside world behind `ridethrough-driver`.
 //! Begin reading in [`plan`] (what we intend) and [`entry`] (what we write down).
 
+pub mod battery;
 pub mod entry;
 pub mod event;
 pub mod failure;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod topology;
 pub mod unit;
 
+pub use battery::{BatteryState, Bias, ForecastError};
 pub use entry::{Entry, Notice, Record, Severity};
 pub use event::{Observed, PowerEvent, Progress, Started, TaskRef};
 pub use failure::{Failure, FailureKind, TookEffect};
@@ -27,7 +29,7 @@ pub use inventory::{HostInfo, Inventory, SuspendRoom, Vm, VmPower};
 pub use last_resort::LastResortState;
 pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
 pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};
-pub use reading::{HostPowerState, OutputLimits, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
+pub use reading::{BatteryReading, HostPowerState, OutputLimits, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
 pub use time::{BootId, Mono, Now};
-pub use topology::{Domain, DomainMode, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology};
+pub use topology::{BatteryTopology, Domain, DomainMode, Draw, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology};
 pub use unit::{Bytes, Millis, Milliwatts, Ppm, UnitError};

@@ -161,6 +161,23 @@ pub struct Reading {
     /// What else ends its output.
     #[serde(default)]
     pub limits: OutputLimits,
+    /// What else it says of its battery.
+    #[serde(default)]
+    pub battery: BatteryReading,
+}
+
+/// What a UPS says of its battery besides charge and runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatteryReading {
+    /// `battery.voltage`, in millivolts.
+    pub voltage_mv: Option<u32>,
+    /// `battery.temperature`, or the UPS's own, in thousandths of a degree Celsius.
+    pub temperature_mc: Option<i32>,
+    /// `battery.packs`: how many modules it has.
+    pub packs: Option<u32>,
+    /// `battery.packs.bad`: how many of them do not work.
+    pub packs_bad: Option<u32>,
 }
 
 impl Reading {
@@ -178,6 +195,7 @@ impl Reading {
             realpower_nominal: None,
             runtime_low: None,
             limits: OutputLimits::default(),
+            battery: BatteryReading::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What hangs on what: UPSes, hosts and their feeds, other loads, power domains. From the configuration, never guessed.
 
 use crate::id::{DomainId, HostId, LoadId, PlatformId, SiteId, UpsId};
-use crate::unit::{Millis, Ppm};
+use crate::unit::{Millis, Milliwatts, Ppm};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,33 @@ pub struct UpsTopology {
     /// Addresses of clients that only obey (upsmon secondaries, our own hosts): not taken for another master.
     #[serde(default)]
     pub secondaries: BTreeSet<String>,
+    /// What the user says of its battery.
+    #[serde(default)]
+    pub battery: BatteryTopology,
+}
+
+/// What is known beforehand about a UPS's battery. Empty where nobody said anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatteryTopology {
+    /// The real power the UPS is built for: what its load in percent is a share of, where it does not say so itself.
+    pub nominal: Option<Milliwatts>,
+    /// How long a full, new battery lasts at which load. Sound as a table where a linted configuration made it.
+    pub runtimes: Vec<(Milliwatts, Millis)>,
+    /// The day the battery was installed. What was learned of an earlier one is forgotten.
+    pub installed: Option<jiff::civil::Date>,
+    /// The battery modules that `runtimes` is for; `None` where it has none that fail singly.
+    pub modules: Option<u32>,
+}
+
+/// What something draws, by the user's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Draw {
+    /// With nothing running on it.
+    pub idle: Option<Milliwatts>,
+    /// At its most.
+    pub max: Option<Milliwatts>,
 }
 
 /// What is known beforehand about a host.
@@ -47,6 +74,9 @@ pub struct HostTopology {
     pub shutdown_time: Millis,
     /// How long it takes from wake to the platform reaching it, at worst.
     pub boot_time: Millis,
+    /// What it draws, as far as the user says.
+    #[serde(default)]
+    pub draw: Draw,
 }
 
 /// A load that is neither host nor VM and that hosts may need. By default it is only known: nothing can be done with it.
@@ -54,6 +84,9 @@ pub struct HostTopology {
 pub struct LoadTopology {
     /// Its supplies.
     pub feeds: Vec<Feed>,
+    /// What it draws, as far as the user says.
+    #[serde(default)]
+    pub draw: Option<Milliwatts>,
     /// Whether it can be told to stop.
     #[serde(default)]
     pub can_stop: bool,

@@ -157,6 +157,7 @@ fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topolog
                 can_prove_off: is_calm || dice.percent(95),
                 shutdown_time: dice.secs(20, 60),
                 boot_time: dice.secs(60, 200),
+                draw: Default::default(),
             };
             topology.hosts.insert(HostId::new(format!("h{number}")), host);
         }
@@ -182,6 +183,7 @@ fn stoppables(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) -> BTre
         let can_prove_off = dice.percent(70);
         let load = LoadTopology {
             feeds: vec![Feed { ups: ups.clone(), outlet_group: None }],
+            draw: None,
             can_stop: true,
             can_start: true,
             can_see: true,

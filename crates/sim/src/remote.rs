@@ -316,6 +316,7 @@ impl Reality {
             realpower_nominal: Some(ups.nominal),
             runtime_low: Some(ups.runtime_low),
             limits: ridethrough_model::OutputLimits::default(),
+            battery: ridethrough_model::BatteryReading::default(),
         })
     }
 }

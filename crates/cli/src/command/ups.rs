@@ -94,7 +94,7 @@ fn device(config: &Config, name: &str) -> Result<Box<dyn Device>, Failure> {
         let remedy = format!("There are: {}.", known.join(", "));
         return Err(Failure::new("RT0230", format!("the configuration names no UPS `{}`", printable(name)), remedy));
     };
-    let Ups::Nut(nut) = &entry.value;
+    let Ups { nut, .. } = &entry.value;
     Ok(Box::new(wiring::nut_device(known.as_str().into(), nut)?))
 }
 

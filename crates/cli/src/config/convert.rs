@@ -8,12 +8,14 @@ use super::section::libvirt::LibvirtSsh;
 use super::section::nut::TlsFault;
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
 use super::section::{Load, Platform, Ups};
-use super::value::or_default;
+use super::value::{Watts, or_default};
 use crate::config::section::host::LastResort;
 use ridethrough_controller::Pace;
 use ridethrough_model::policy::{self as model, TierMatch};
-use ridethrough_model::topology::{self, ControllerPlace, HostTopology, LoadTopology, Timing, UpsTopology};
-use ridethrough_model::{HostId, Millis, PlatformId, Policy, SiteId, TierName, Topology};
+use ridethrough_model::topology::{
+    self, BatteryTopology, ControllerPlace, Draw, HostTopology, LoadTopology, Timing, UpsTopology,
+};
+use ridethrough_model::{HostId, Millis, Milliwatts, PlatformId, Policy, SiteId, TierName, Topology};
 use ridethrough_platforms::libvirt;
 use std::time::Duration;
 
@@ -37,10 +39,11 @@ fn hosts_addresses(config: &Config) -> impl Iterator<Item = String> {
 /// What hangs on what. The controller's SMBIOS identity is not in the configuration; whoever reads it adds it.
 pub(crate) fn topology(config: &Config) -> Topology {
     let upses = config.upses.iter().map(|(name, entry)| {
-        let Ups::Nut(nut) = &entry.value;
+        let Ups { nut, .. } = &entry.value;
         let secondaries = nut.secondaries.iter().flatten().map(|address| (**address).clone());
         let secondaries = secondaries.chain(hosts_addresses(config)).collect();
-        (name.as_str().into(), UpsTopology { low_battery_reliable: nut.low_battery_reliable.unwrap_or(true), secondaries })
+        let low_battery_reliable = nut.low_battery_reliable.unwrap_or(true);
+        (name.as_str().into(), UpsTopology { low_battery_reliable, secondaries, battery: battery(&entry.value) })
     });
     let hosts = config.hosts.iter().map(|(name, entry)| (name.as_str().into(), host(config, name, &entry.value)));
     let loads = config.loads.iter().map(|(name, entry)| (name.as_str().into(), load(&entry.value)));
@@ -64,6 +67,21 @@ pub(crate) fn topology(config: &Config) -> Topology {
     }
 }
 
+/// What is written of a UPS's battery.
+pub(super) fn battery(ups: &Ups) -> BatteryTopology {
+    let points = ups.runtime_table.iter().flat_map(|table| table.iter()).map(|point| (point.0.0, point.1.0));
+    BatteryTopology {
+        nominal: watts(ups.nominal_power.as_ref()),
+        runtimes: points.collect(),
+        installed: ups.battery_installed.as_ref().map(|day| day.0),
+        modules: ups.battery_modules.as_ref().map(|modules| **modules),
+    }
+}
+
+fn watts(written: Option<&Watts>) -> Option<Milliwatts> {
+    written.map(|watts| watts.0)
+}
+
 fn host(config: &Config, name: &str, host: &Host) -> HostTopology {
     HostTopology {
         site: SiteId::new(site_of(host)),
@@ -76,11 +94,15 @@ fn host(config: &Config, name: &str, host: &Host) -> HostTopology {
         can_prove_off: host.can_prove_off(),
         shutdown_time: or_default(host.shutdown_time.as_ref(), DEFAULT_SHUTDOWN_TIME),
         boot_time: or_default(host.boot_time.as_ref(), DEFAULT_BOOT_TIME),
+        draw: Draw {
+            idle: watts(host.power.as_ref().and_then(|power| power.idle.as_ref())),
+            max: watts(host.power.as_ref().and_then(|power| power.max.as_ref())),
+        },
     }
 }
 
 fn load(load: &Load) -> LoadTopology {
-    let known = LoadTopology { feeds: feeds(load.feeds()), ..LoadTopology::default() };
+    let known = LoadTopology { feeds: feeds(load.feeds()), draw: watts(load.draws()), ..LoadTopology::default() };
     match load {
         Load::Passive(_) => known,
         Load::Command(load) => LoadTopology {

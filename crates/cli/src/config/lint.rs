@@ -5,6 +5,7 @@
 //! warning where it is protected less than it looks, an info where it is worth knowing.
 
 mod alerts;
+mod battery;
 mod bmc;
 mod hosts;
 mod libvirt;
@@ -31,6 +32,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     let mut findings = Findings::default();
     names::lint(config, &mut findings);
     power::lint(config, &mut findings);
+    battery::lint(config, &mut findings);
     hosts::lint(config, &mut findings);
     bmc::lint(config, &mut findings);
     libvirt::lint(config, &mut findings);

@@ -2,6 +2,7 @@
 //! together is not looked at here.
 
 use super::secret::{CLEAR_TEXT, NO_REFERENCE};
+use super::section::BATTERY_KEYS;
 use super::source::{Located, Place, Source};
 use super::suggest::nearest;
 use super::syntax::{self, Damage};
@@ -167,7 +168,10 @@ impl Reader {
                 self.twice(&subject, &what, &place, &first.place.clone());
                 continue;
             }
-            let drivers = value.get_ref().as_table().map_or(0, DeTable::len);
+            let beside: &[&str] = if key == "ups" { &BATTERY_KEYS } else { &[] };
+            let is_driver =
+                |(key, _): &(&Spanned<_>, _)| !beside.contains(&Spanned::<std::borrow::Cow<'_, str>>::get_ref(key).as_ref());
+            let drivers = value.get_ref().as_table().map_or(0, |table| table.iter().filter(is_driver).count());
             if !driver.is_empty() && drivers != 1 && !(drivers == 0 && self.damage.is_some()) {
                 let message = format!("it must say with which driver, and only one: there are {drivers} keys here.");
                 let remedy = format!("Write `[{key}.{}.{driver}]` and put its keys below that.", name.get_ref());

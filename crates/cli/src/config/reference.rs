@@ -38,6 +38,7 @@ struct ConfigurationFile {
 /// The tables of the page: how each is written, and its type in the schema.
 const TABLES: &[(&str, &str)] = &[
     ("[controller]", "Controller"),
+    ("[ups.NAME]", "Ups"),
     ("[ups.NAME.nut]", "Nut"),
     ("tls of a UPS behind upsd", "NutTls"),
     ("[[domain]]", "Domain"),
@@ -88,7 +89,8 @@ All mistakes of all files are shown at once; after a mistake in the TOML itself 
 not start with errors. It also prints how far this version keeps the rules of protection: what it says is *not yet covered* is
 not protected by it.
 
-* Lengths of time: `\"90s\"`, `\"1m 30s\"`, `\"2h\"`. Amounts of data: `\"512MiB\"`, `\"4GiB\"`. Shares: `\"45%\"`. Never a bare number.
+* Lengths of time: `\"90s\"`, `\"1m 30s\"`, `\"2h\"`. Amounts of data: `\"512MiB\"`, `\"4GiB\"`. Shares: `\"45%\"`. Power:
+  `\"80W\"`, `\"1.2kW\"`. Never a bare number.
 * Secrets never stand in the configuration itself: `{ file = \"PATH\" }` (mode 0600), `{ env = \"NAME\" }`, or
   `{ credential = \"NAME\" }` for a systemd credential. They are read when the controller starts.
 * Relative paths begin at the folder of the file they are written in.
@@ -151,10 +153,11 @@ fn kind(value: &Value) -> String {
         other => other.as_str().unwrap_or_default().to_owned(),
     };
     match (first(&value["type"]).as_str(), value["format"].as_str()) {
-        ("string", Some(format @ ("time" | "data" | "percentage"))) => format.to_owned(),
+        ("string", Some(format @ ("time" | "data" | "percentage" | "power" | "date"))) => format.to_owned(),
         ("string", _) => "text".to_owned(),
         ("integer", _) => "number".to_owned(),
         ("boolean", _) => "true, false".to_owned(),
+        ("array", Some("point")) => "pair: power, time".to_owned(),
         ("array", _) => format!("list: {}", kind(&value["items"])),
         ("object", _) => "table".to_owned(),
         (other, _) => panic!("the page knows no word for {other}: {value}"),

@@ -12,7 +12,7 @@ pub(crate) mod redfish;
 pub(crate) mod wol;
 
 use super::secret::SecretSource;
-use super::value::{At, Data, Time};
+use super::value::{At, Data, Day, TablePoint, Time, Watts};
 use ridethrough_platforms::libvirt::HostConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -59,13 +59,30 @@ pub(crate) struct Moves {
     pub(crate) slack: Option<Time>,
 }
 
-/// A UPS and how it is read. The key below its name says by what.
+/// A UPS: how it is read, and what is known of its battery. Beside the keys of its battery exactly one table stands below its name,
+/// which says how it is read.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Ups {
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ups {
     /// Over the network from upsd of NUT (Network UPS Tools).
-    Nut(Nut),
+    pub(crate) nut: Nut,
+    /// The real power it is built for, where it does not say so itself and tells its load in percent only. Without it, what it
+    /// carries in watts is then not known, and a runtime table is of no use. Default: what the UPS says.
+    pub(crate) nominal_power: Option<Watts>,
+    /// How long a new, full battery lasts at which load, from the vendor's table: `[["500W", "22m"], ["1kW", "9m"]]`. With it the
+    /// battery's ageing is learned, and shed load is reckoned as the time it buys; the UPS's own figure still counts where it is
+    /// shorter. Loads that occur should lie between its points; two make a power law. Default: only the UPS's own figure counts.
+    pub(crate) runtime_table: Option<At<Vec<At<TablePoint>>>>,
+    /// The day its battery was put in, as `2024-05-01` without quotes. A battery ages from then on; a new date forgets what was
+    /// learned of the old one. Default: not known, taken as new when first seen.
+    pub(crate) battery_installed: Option<At<Day>>,
+    /// How many equal battery modules `runtime_table` is for, where one can fail while the others go on. The table of the rest then
+    /// counts. Default: as many as the UPS says.
+    pub(crate) battery_modules: Option<At<u32>>,
 }
+
+/// What may stand beside the table that says how a UPS is read.
+pub(crate) const BATTERY_KEYS: [&str; 4] = ["nominal_power", "runtime_table", "battery_installed", "battery_modules"];
 
 /// A UPS behind upsd.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -141,12 +158,14 @@ pub(crate) enum Load {
 pub(crate) struct Passive {
     /// Its supplies.
     pub(crate) feeds: Vec<host::Feed>,
+    /// What it draws. Default: not known.
+    pub(crate) draws: Option<Watts>,
 }
 
 impl Ups {
     /// Takes relative paths from that folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        let Self::Nut(nut) = self;
+        let Self { nut, .. } = self;
         if let Some(password) = &mut nut.password {
             password.resolve(folder);
         }
@@ -176,6 +195,14 @@ impl Platform {
 }
 
 impl Load {
+    /// What it draws, where that is said.
+    pub(crate) fn draws(&self) -> Option<&Watts> {
+        match self {
+            Self::Passive(passive) => passive.draws.as_ref(),
+            Self::Command(load) => load.draws.as_ref(),
+        }
+    }
+
     /// Its supplies.
     pub(crate) fn feeds(&self) -> &[host::Feed] {
         match self {

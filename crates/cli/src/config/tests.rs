@@ -84,7 +84,8 @@ fn typing_mistakes_in_names_of_tables_drivers_and_values_are_shown_too() {
               |
             4 | [ups.rack-b.nutt]
               |             ^^^^
-              = Did you mean `nut`? Known here: `nut`.
+              = Did you mean `nut`? Known here: `nut`, `nominal_power`, `runtime_table`, `battery_installed`,
+                `battery_modules`.
 
             error RT0103: tier a: unknown value `mvoe`.
              --> a.toml:7:14

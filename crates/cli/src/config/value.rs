@@ -1,7 +1,7 @@
 //! Values as they are written: quantities with a unit ("90s", "45%", "100MiB"), and values that remember where they stand.
 
 use ridethrough_model::unit::UnitError;
-use ridethrough_model::{Bytes, Millis, Ppm};
+use ridethrough_model::{Bytes, Millis, Milliwatts, Ppm};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::borrow::Cow;
@@ -86,6 +86,15 @@ impl Written for Ppm {
     }
 }
 
+impl Written for Milliwatts {
+    const EXPECTED: &'static str = "a power such as \"1200W\" or \"1.2kW\"";
+    const NAME: &'static str = "power";
+    const PATTERN: &'static str = r"^\s*[0-9]+(\.[0-9]+)?\s*(k|m)?W\s*$";
+    fn read(text: &str) -> Result<Self, UnitError> {
+        Self::parse(text)
+    }
+}
+
 /// A quantity with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quantity<T>(pub(crate) T);
@@ -96,6 +105,53 @@ pub(crate) type Time = At<Quantity<Millis>>;
 pub(crate) type Data = At<Quantity<Bytes>>;
 /// "45%".
 pub(crate) type Share = At<Quantity<Ppm>>;
+
+/// "1200W".
+pub(crate) type Watts = At<Quantity<Milliwatts>>;
+
+/// A point of a runtime table: `["500W", "22m"]`.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct TablePoint(pub(crate) Quantity<Milliwatts>, pub(crate) Quantity<Millis>);
+
+impl JsonSchema for TablePoint {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "TablePoint".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (power, time) = (Quantity::<Milliwatts>::json_schema(generator), Quantity::<Millis>::json_schema(generator));
+        json_schema!({ "type": "array", "format": "point", "prefixItems": [power, time], "minItems": 2, "maxItems": 2 })
+    }
+}
+
+/// A day, as TOML writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Day(pub(crate) jiff::civil::Date);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = "expected a day such as 2024-05-01, without quotes";
+        let written = toml::value::Datetime::deserialize(deserializer).map_err(|_| D::Error::custom(EXPECTED))?;
+        let (Some(date), None) = (written.date, written.time) else { return Err(D::Error::custom(EXPECTED)) };
+        let day = i16::try_from(date.year).ok().zip(i8::try_from(date.month).ok()).zip(i8::try_from(date.day).ok());
+        let day = day.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
+        day.map(Self).ok_or_else(|| D::Error::custom(EXPECTED))
+    }
+}
+
+impl JsonSchema for Day {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Day".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date" })
+    }
+}
 
 /// What is written, or the default.
 pub(crate) fn or_default<T: Copy>(written: Option<&At<Quantity<T>>>, default: T) -> T {

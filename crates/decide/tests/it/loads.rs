@@ -9,6 +9,7 @@ fn with_nas(change: impl FnOnce(&mut LoadTopology)) -> SiteConfig {
     let mut config = config();
     let mut nas = LoadTopology {
         feeds: host_on(&["a"]).feeds,
+        draw: None,
         can_stop: true,
         can_start: true,
         can_see: true,

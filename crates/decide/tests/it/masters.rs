@@ -43,7 +43,7 @@ fn point_9_the_plan_ends_before_the_low_battery_at_which_another_master_acts() {
 #[test]
 fn point_9_who_only_obeys_or_was_seen_once_is_no_master() {
     let mut config = config();
-    let ups = UpsTopology { low_battery_reliable: true, secondaries: ["10.0.0.9".to_owned()].into() };
+    let ups = UpsTopology { low_battery_reliable: true, secondaries: ["10.0.0.9".to_owned()].into(), ..UpsTopology::default() };
     config.topology.upses.insert(UpsId::new("rack-a"), ups);
     let mut stage = Stage::with(config, &[("web", "normal", "kvm1")]);
     stage.play(2);

@@ -108,6 +108,7 @@ pub fn host_on(racks: &[&str]) -> HostTopology {
         can_prove_off: true,
         shutdown_time: Millis::from_secs(30),
         boot_time: Millis::from_secs(60),
+        draw: Default::default(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! Variables of NUT into a reading. Vendor lore lives here: what is nonsense becomes "unknown", never a number.
 
-use ridethrough_model::{Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, StatusToken, UpsId, UpsStatus};
+use ridethrough_model::{BatteryReading, Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, StatusToken, UpsId, UpsStatus};
 use std::collections::BTreeMap;
 
 /// A runtime beyond a week is a counter at its end (65535 min, 0xFFFFFFFF s), not a battery.
 const RUNTIME_MAX_S: u64 = 7 * 24 * 3600;
+
+/// More battery modules are a register not set.
+const PACKS_MAX: u32 = 1000;
 
 /// The reading in a `LIST VAR` answer.
 #[must_use]
@@ -23,6 +26,7 @@ pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -
         realpower_nominal: var("ups.realpower.nominal").and_then(watts).filter(|power| power.0 > 0),
         runtime_low: var("battery.runtime.low").and_then(|text| runtime(text, false)),
         limits: limits(vars),
+        battery: battery(vars),
         status,
     }
 }
@@ -45,6 +49,21 @@ fn limits(vars: &BTreeMap<String, String>) -> OutputLimits {
             "no" | "0" | "disabled" => Some(false),
             _ => None,
         }),
+    }
+}
+
+/// Voltages, temperatures and modules. A voltage beyond any battery's and a temperature no room has are registers not set; zero
+/// volts and exactly zero degrees are what cards without a sensor say.
+fn battery(vars: &BTreeMap<String, String>) -> BatteryReading {
+    let number = |name: &str| vars.get(name).and_then(|text| thousandths(text));
+    let count = |name: &str| number(name).and_then(|count| u32::try_from(count / 1000).ok()).filter(|count| *count <= PACKS_MAX);
+    let degrees =
+        |name: &str| number(name).filter(|millis| (1000..=100_000).contains(millis)).and_then(|m| i32::try_from(m).ok());
+    BatteryReading {
+        voltage_mv: number("battery.voltage").filter(|mv| (1000..=1_000_000).contains(mv)).and_then(|mv| u32::try_from(mv).ok()),
+        temperature_mc: degrees("battery.temperature").or_else(|| degrees("ups.temperature")),
+        packs: count("battery.packs").filter(|packs| *packs > 0),
+        packs_bad: count("battery.packs.bad"),
     }
 }
 
@@ -143,6 +162,23 @@ mod tests {
             assert_eq!(read(&[("ups.timer.shutdown", at_rest)]).limits.shutdown_in, None, "{at_rest}");
         }
         assert_eq!(read(&[("battery.charge.low", "100")]).limits.charge_low, None, "a low charge of 100 % is a register not set");
+    }
+
+    #[test]
+    fn what_a_battery_says_of_itself_is_taken_and_what_no_battery_says_is_not() {
+        let battery = |vars: &[(&str, &str)]| read(vars).battery;
+        let all = battery(&[
+            ("battery.voltage", "54.4"),
+            ("battery.temperature", "0"),
+            ("ups.temperature", "31.5"),
+            ("battery.packs", "3"),
+            ("battery.packs.bad", "1"),
+        ]);
+        let wanted =
+            BatteryReading { voltage_mv: Some(54_400), temperature_mc: Some(31_500), packs: Some(3), packs_bad: Some(1) };
+        assert_eq!(all, wanted, "a card without a sensor says 0");
+        let none = battery(&[("battery.voltage", "0"), ("battery.temperature", "-1"), ("battery.packs", "65535")]);
+        assert_eq!(none, BatteryReading::default());
     }
 
     #[test]

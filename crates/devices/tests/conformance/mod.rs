@@ -8,7 +8,7 @@ use fake::{RIGHT, Server, USER, WRONG};
 use ridethrough_devices::nut::{Config, Nut};
 use ridethrough_driver::conformance::{DeviceFixture, Facts, Fault, Peer};
 use ridethrough_driver::{Cx, Device, Secret, UpsOrder};
-use ridethrough_model::{Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, SilenceKind, UpsId};
+use ridethrough_model::{BatteryReading, Millis, Milliwatts, Mono, OutputLimits, Ppm, Reading, SilenceKind, UpsId};
 use std::time::Duration;
 
 ridethrough_driver::device_conformance!(nut, crate::conformance::NutFixture);
@@ -125,6 +125,7 @@ impl DeviceFixture for NutFixture {
             runtime_low: Some(Millis::from_secs(120)),
             load: Some(Ppm(230_000)),
             realpower_nominal: Some(Milliwatts(900_000)),
+            battery: BatteryReading { voltage_mv: Some(27_100), ..BatteryReading::default() },
             limits: OutputLimits { charge_low: Some(Ppm(100_000)), ..OutputLimits::default() },
             ..Reading::of_status(UpsId::new("kit"), Mono(0), "OL CHRG")
         }

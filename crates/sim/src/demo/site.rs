@@ -109,6 +109,7 @@ fn config() -> SiteConfig {
             can_prove_off: true,
             shutdown_time: Millis::from_secs(45),
             boot_time: Millis::from_secs(180),
+            draw: Default::default(),
         };
         topology.hosts.insert(HostId::new(name), host);
     }

@@ -12,6 +12,8 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         let (host, subject) = (&entry.value, Subject::new("host", name, entry));
         if let Some(power) = &host.power
             && !host.can_wake()
+            && power.idle.is_none()
+            && power.max.is_none()
         {
             let message = "its `power` is empty: that it is off cannot be proven, and it is not woken when the mains is back.";
             let remedy = "Name its BMC (`ipmi` or `redfish`), or its network card (`wol`).";

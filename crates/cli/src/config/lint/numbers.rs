@@ -36,7 +36,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         not_zero("runtime_goal", entry.value.runtime_goal.as_ref(), &subject, findings);
     }
     for (name, entry) in &config.upses {
-        let crate::config::section::Ups::Nut(nut) = &entry.value;
+        let crate::config::section::Ups { nut, .. } = &entry.value;
         port(nut.port.as_ref(), &Subject::new("UPS", name, entry), findings);
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
     for (name, entry) in &config.upses {
-        let Ups::Nut(nut) = &entry.value;
+        let Ups { nut, .. } = &entry.value;
         let subject = Subject::new("UPS", name, entry);
         match &nut.tls {
             None => in_clear(nut, &subject, findings),

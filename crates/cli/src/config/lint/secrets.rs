@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
     for (name, entry) in &config.upses {
-        let Ups::Nut(nut) = &entry.value;
+        let Ups { nut, .. } = &entry.value;
         let subject = Subject::new("UPS", name, entry);
         match (&nut.user, &nut.password) {
             (_, Some(password)) if nut.user.is_none() => {

@@ -3,7 +3,7 @@
 use super::redfish::Redfish;
 use super::wol::Wol;
 use crate::config::secret::{KeyFile, SecretSource};
-use crate::config::value::{At, Time};
+use crate::config::value::{At, Time, Watts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub(crate) struct Host {
     /// is on battery, cancelled when the mains is stable), `"upsmon"` or `"agent"` (a program of its own there; no timer is set), or
     /// `"none"`. Unless said: `"timer"` where `shutdown = { ssh = ... }` is given, else `"none"`.
     pub(crate) last_resort: Option<At<LastResort>>,
-    /// What controls its power: its BMC proves that the host is off, and wakes it when the mains is back. Without it neither can be
-    /// done.
+    /// What controls its power, and how much it draws: its BMC proves that the host is off, and wakes it when the mains is back.
+    /// Without it neither can be done.
     pub(crate) power: Option<At<Power>>,
     /// How long its operating system takes to go down, at worst. Too short, and the battery may end before it is down.
     /// Default: `"2m"`.
@@ -101,6 +101,11 @@ pub(crate) struct Power {
     pub(crate) redfish: Option<Redfish>,
     /// Its network card, by a magic packet. This only wakes: it says nothing about the host, and proves nothing.
     pub(crate) wol: Option<Wol>,
+    /// What it draws with no VM running, as `"110W"`. With it the plan knows what shutting it down spares. Default: learned from
+    /// what its UPS measures, as hosts and VMs stop and start.
+    pub(crate) idle: Option<Watts>,
+    /// What it draws at its most. Default: learned.
+    pub(crate) max: Option<Watts>,
 }
 
 /// A BMC that speaks IPMI.

@@ -3,7 +3,7 @@
 use super::host::{Feed, Power};
 use super::redfish::Pin;
 use crate::config::secret::{KeyFile, SecretSource};
-use crate::config::value::{At, Time};
+use crate::config::value::{At, Time, Watts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Commanded {
     /// Its supplies.
     pub(crate) feeds: Vec<Feed>,
+    /// What it draws. Default: not known.
+    pub(crate) draws: Option<Watts>,
     /// How it is told to stop: after every host that `needs` it is proven off, before its own UPS ends. Must return when it has been
     /// told; that it is off is for `probe` to say. It may be told more than once.
     pub(crate) stop: At<Order>,

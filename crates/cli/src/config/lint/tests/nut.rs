@@ -97,7 +97,7 @@ fn point_2_nut_upses_share_a_setup_of_tls_only_where_they_believe_the_same() {
     let text = |tls: &str| format!("[ups.a.nut]\nhost = \"h\"\nups = \"u\"\ntls = {{ {tls} }}\n");
     let read = |tls: &str| {
         let config = read_texts(&[&text(tls)]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
-        let crate::config::section::Ups::Nut(nut) = &config.upses.values().next().expect("a UPS").value;
+        let crate::config::section::Ups { nut, .. } = &config.upses.values().next().expect("a UPS").value;
         nut.tls.as_deref().expect("TLS").clone()
     };
     let pin = |digit: &str| format!("thumbprint = \"{}\"", digit.repeat(64));
