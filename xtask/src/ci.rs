@@ -28,12 +28,13 @@ enum Part {
     Tidy,
     Build,
     Test,
+    Seeds,
     Lab,
 }
 
 impl Part {
     /// In the order they run: what answers fastest first.
-    const ALL: [Self; 6] = [Self::Fmt, Self::Clippy, Self::Tidy, Self::Build, Self::Test, Self::Lab];
+    const ALL: [Self; 7] = [Self::Fmt, Self::Clippy, Self::Tidy, Self::Build, Self::Test, Self::Seeds, Self::Lab];
 
     fn name(self) -> &'static str {
         match self {
@@ -42,6 +43,7 @@ impl Part {
             Self::Tidy => "tidy",
             Self::Build => "build",
             Self::Test => "test",
+            Self::Seeds => "seeds",
             Self::Lab => "lab",
         }
     }
@@ -50,6 +52,7 @@ impl Part {
     fn time_max(self) -> Duration {
         let minutes = match self {
             Self::Fmt | Self::Tidy => 5,
+            Self::Seeds => 15,
             Self::Clippy | Self::Build | Self::Test => 20,
             Self::Lab => 30,
         };
@@ -62,6 +65,7 @@ impl Part {
             Self::Fmt => Some(&["fmt", "--all", "--check"]),
             Self::Clippy => Some(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Self::Tidy => None,
+            Self::Seeds => Some(&["run", "--locked", "-p", "ridethrough-sim", "--example", "seeds", "--", crate::seeds::IN_CI]),
             Self::Build => Some(&["build", "--locked", "--workspace", "--all-targets"]),
             Self::Test => Some(&["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", LAB]),
             Self::Lab => Some(&["test", "--locked", "--no-fail-fast", "-p", LAB, "--", "--test-threads=1"]),

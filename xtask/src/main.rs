@@ -1,4 +1,4 @@
-//! Chores of the workspace: `cargo xtask tidy | ci [PART...] | bench [WHAT] | nightly`.
+//! Chores of the workspace: `cargo xtask tidy | ci [PART...] | bench [WHAT] | seeds N | nightly`.
 //!
 //! Deliberately not a build system: cargo builds, this only runs cargo, reads the tree and counts. Begin reading in [`tidy`]
 //! (what is checked) or [`ci`] (what runs, in which order).
@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod count;
 mod nightly;
+mod seeds;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +16,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   tidy              the house rules a compiler does not know
-  ci [PART...]      what CI runs, or only these parts: fmt clippy tidy build test lab
+  ci [PART...]      what CI runs, or only these parts: fmt clippy tidy build test seeds lab
   bench [WHAT...]   measure: journal lab idle
+  seeds N [--from SEED] [--jobs JOBS]
+                    N days in the simulator, and a table of what they showed; --replay SEED tells one, event by event
   nightly           the long campaigns";
 
 fn main() -> ExitCode {
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::command(workspace_root()),
         Some("ci") => ci::command(workspace_root(), rest),
         Some("bench") => bench::command(workspace_root(), rest),
+        Some("seeds") => seeds::command(workspace_root(), rest),
         Some("nightly") => nightly::command(workspace_root()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

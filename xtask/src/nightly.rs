@@ -10,14 +10,13 @@ use anyhow::{Context, Result};
 use crate::ci;
 use crate::count::{self, Counts, Skip};
 
-const SIM_SEEDS: &str = "200000";
+const SIM_SEEDS: &str = "1000000";
 const LAB_RUNS: u64 = 10;
 
 /// Goes on after a failure, so that one night shows all seeds that fail; true when none did.
 pub(crate) fn command(root: &Path) -> Result<bool> {
     println!("=== simulator, {SIM_SEEDS} seeds");
-    let args = ["test", "-p", "ridethrough-sim", "--", "--nocapture"];
-    let mut is_ok = campaign(root, &args, ("RIDETHROUGH_SEEDS", SIM_SEEDS))?;
+    let mut is_ok = crate::seeds::command(root, &[SIM_SEEDS.to_owned()])?;
     let (is_built, _) = ci::run_cargo(root, &["build", "-p", "ridethrough-cli"], &[], None)?;
     is_ok &= is_built;
     let mut failed = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::evidence::HostVerdict;
 use crate::input::Effect;
+use crate::plant::Plant;
 use crate::run::{ActionPhase, ActionState, RunState};
 use crate::site::{Live, Site};
 use ridethrough_model::entry::Outcome;
@@ -80,18 +81,26 @@ impl<'a> Gates<'a> {
                 .get(id)
                 .is_none_or(|state| state.is_settled() || (!state.is_in_flight() && !self.plan.actions.contains_key(id))),
             Gate::Done(id) => self.run.actions.get(id).is_some_and(|state| state.phase == ActionPhase::Done),
+            Gate::LowerTiers { .. } if self.site.is_planted(Plant::TiersTogether) => true,
             Gate::LowerTiers { ups, rank } => self.unsettled_stops.get(ups).is_none_or(|greatest| greatest <= rank),
             Gate::HigherTiers { rank } => self.unsettled_start.is_none_or(|least| least >= *rank),
+            Gate::HostEmpty(_) if self.site.is_planted(Plant::HostCutWhileRunning) => true,
             Gate::HostEmpty(host) => self.site.is_host_empty(host),
             Gate::HostReady(host) => self.site.is_host_ready(host, self.now),
+            Gate::HostOff(_) if self.site.is_planted(Plant::LoadCutUnderHosts) => true,
             Gate::HostOff(host) => self.site.is_proven_off(host, self.now),
+            Gate::LoadReady(_) if self.site.is_planted(Plant::StorageNotAwaited) => true,
             Gate::LoadReady(load) => self.site.is_load_ready(load, self.now),
         }
     }
 
     fn may_start(&self, action: &Action) -> bool {
-        if action.observe_only || !action.gates_hard.iter().all(|gate| self.holds(gate)) {
+        let is_only_said = action.observe_only && !self.site.is_planted(Plant::ObserverActs);
+        if is_only_said || !action.gates_hard.iter().all(|gate| self.holds(gate)) {
             return false;
+        }
+        if self.site.is_planted(Plant::ForcedAtOnce) && matches!(action.op, Op::PowerOffVm { .. }) {
+            return true;
         }
         let is_last_moment = action.last_safe.is_some_and(|at| self.now >= at);
         if !is_last_moment && (self.now < action.not_before || !action.gates.iter().all(|gate| self.holds(gate))) {
@@ -145,7 +154,8 @@ impl Site {
             let is_open = match &state.phase {
                 ActionPhase::Planned => true,
                 ActionPhase::Failed(_) => {
-                    !state.is_failed_for_good() && self.live.get(&action.id).is_none_or(|live| now.mono >= live.next_at)
+                    (!state.is_failed_for_good() || self.is_planted(Plant::AttemptsWithoutBound))
+                        && self.live.get(&action.id).is_none_or(|live| now.mono >= live.next_at)
                 }
                 _ => false,
             };
@@ -263,6 +273,7 @@ impl Site {
         let in_flight: Vec<(ActionId, ActionState)> =
             run.actions.iter().filter(|(_, state)| state.is_in_flight()).map(|(id, state)| (*id, state.clone())).collect();
         let run_id = run.id;
+        let is_blind = self.is_planted(Plant::CrashIsFailure);
         for (id, state) in in_flight {
             if matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. }) {
                 self.ask_after_host(id, &state, now);
@@ -277,6 +288,10 @@ impl Site {
                 continue;
             }
             let (action, attempt, op) = (id, state.attempts, state.op);
+            if live.is_doubted && live.is_ambiguous && is_blind {
+                self.not_carried_out(action, attempt, "planted", now);
+                continue;
+            }
             let effect = match state.phase {
                 ActionPhase::Accepted(task) if !live.is_ambiguous => Effect::Poll { run: run_id, action, attempt, op, task },
                 _ => Effect::Observe { run: run_id, action, attempt, op },

@@ -9,6 +9,7 @@ use crate::evidence::HostVerdict;
 use crate::feed::HostRisk;
 use crate::input::{CommandReply, Effect};
 use crate::plan_outage::host_must_act_at;
+use crate::plant::Plant;
 use crate::run::Aborted;
 use crate::site::Site;
 use crate::source::{SourceKind, SourceState};
@@ -75,7 +76,7 @@ impl Site {
             | Op::ShutDownHost { .. }
             | Op::WakeHost { .. }
             | Op::StopLoad { .. }
-            | Op::StartLoad { .. } => self.is_restrained(),
+            | Op::StartLoad { .. } => self.is_restrained() && !self.is_planted(Plant::HoldIgnored),
         }
     }
 
@@ -120,13 +121,14 @@ impl Site {
 
     fn reason_to_end_hold(&self, now: Mono) -> Option<String> {
         let hold = self.hold.as_ref()?;
-        if let Some(ups) = self.ups_that(SourceState::is_forced) {
+        let is_ordered = |source: &SourceState| source.is_forced() && !self.is_planted(Plant::ForcedShutdownHeld);
+        if let Some(ups) = self.ups_that(is_ordered) {
             return Some(format!("UPS {ups} orders a forced shutdown"));
         }
         if now >= hold.until {
             return Some("its time is over".to_owned());
         }
-        if hold.even_if_lost {
+        if hold.even_if_lost || self.is_planted(Plant::HoldForEver) {
             return None;
         }
         if let Some(ups) = self.ups_that(|source| source.kind == SourceKind::LowBattery) {

@@ -1,9 +1,9 @@
 //! From edges of power to runs: an incident opens, domains act, plans follow the facts, the run ends.
 
 use crate::domain::{DomainPhase, DomainState};
-use crate::evidence::HostVerdict;
 use crate::plan::{differs, plan};
 use crate::plan_back::{is_past_latest, missing};
+use crate::plant::Plant;
 use crate::run::{ActionPhase, RunState};
 use crate::site::{Live, Site};
 use crate::snapshot::{Snapshot, Want};
@@ -81,7 +81,8 @@ impl Site {
         vms.filter(|vm| vm.power.is_active())
             .map(|vm| {
                 let rank = self.config.policy.rank_of(vm);
-                let home = Home { name: vm.name.clone(), host: vm.host.clone(), rank, autostart: vm.autostart };
+                let autostart = vm.autostart.filter(|_| !self.is_planted(Plant::GuardNotPutBack));
+                let home = Home { name: vm.name.clone(), host: vm.host.clone(), rank, autostart };
                 (vm.id.clone(), home)
             })
             .collect()
@@ -113,7 +114,8 @@ impl Site {
                 }
                 DomainPhase::Returning if !state.is_stable => {
                     let stable_after = self.config.topology.domains.get(&id).map_or(Millis::ZERO, |d| d.timing.mains_stable);
-                    if state.mains_since.is_some_and(|since| now.mono.since(since) >= stable_after) {
+                    let is_at_once = state.mains_since.is_some() && self.is_planted(Plant::MainsStableAtOnce);
+                    if is_at_once || state.mains_since.is_some_and(|since| now.mono.since(since) >= stable_after) {
                         self.set(&id, |state| state.is_stable = true);
                         self.want_plan("mains is stable");
                         self.append(Entry::PowerChanged { event: PowerEvent::MainsStable { domain: id } }, now);
@@ -148,7 +150,7 @@ impl Site {
             return None;
         }
         let on_battery_for = state.on_battery_for(now);
-        if on_battery_for >= domain.timing.ride_through {
+        if on_battery_for >= domain.timing.ride_through || self.is_planted(Plant::NoRideThrough) {
             return Some(format!("on battery for {on_battery_for}, the ride-through of {} is over", domain.timing.ride_through));
         }
         let must_act = self.must_act(id, now)?;
@@ -216,6 +218,9 @@ impl Site {
         {
             return None;
         }
+        if self.is_planted(Plant::EndsTooEarly) && !run.is_untouched() {
+            return Some(RunEnd::Returned);
+        }
         let is_left = |id: &ActionId| run.actions.get(id).is_none_or(|action| !action.is_failed_for_good());
         let is_past_latest = is_past_latest(snapshot);
         let is_hopeless = |action: &Action| {
@@ -260,8 +265,10 @@ impl Site {
         self.off_since.clear();
         self.told.clear();
         self.patches.clear();
+        let is_kept = self.is_planted(Plant::LastOutageCounts);
         for state in self.domains.values_mut() {
-            *state = DomainState::default();
+            let on_battery_before = if is_kept { state.on_battery_before } else { Millis::ZERO };
+            *state = DomainState { on_battery_before, ..DomainState::default() };
         }
         self.is_standing_due = true;
     }
@@ -309,14 +316,14 @@ impl Site {
     /// Hosts that lost their power or went down during the incident, whoever did it: their VMs are off, and they are brought back.
     pub(crate) fn note_hosts_off(&mut self, now: &Now) {
         let Some(run) = &self.run else { return };
-        let snapshot = self.snapshot(now.mono, PlanCause::Standing);
         let is_news = |id: &ridethrough_model::HostId| {
             let is_waking =
-                run.actions.values().any(|a| matches!(&a.op, Op::WakeHost { host } if host == id) && a.is_in_flight());
-            let has_vms = snapshot.vms().any(|vm| vm.host == *id && vm.power.is_active());
-            snapshot.hosts.get(id) == Some(&HostVerdict::Off)
-                && (!run.hosts_down.contains(id) || has_vms)
-                && !is_waking
+                || run.actions.values().any(|a| matches!(&a.op, Op::WakeHost { host } if host == id) && a.is_in_flight());
+            let mut vms = self.inventories.values().flat_map(|inventory| inventory.vms.values());
+            let mut has_vms = || vms.any(|vm| vm.host == *id && vm.power.is_active());
+            self.is_proven_off(id, now.mono)
+                && (!run.hosts_down.contains(id) || has_vms())
+                && !is_waking()
                 && self.is_concerned(id)
         };
         let off: Vec<_> = self.config.topology.hosts.keys().filter(|id| is_news(id)).cloned().collect();

@@ -5,6 +5,7 @@
 
 use crate::hold::Hold;
 use crate::input::Effect;
+use crate::plant::Plant;
 use crate::run::RunState;
 use crate::site::Site;
 use ridethrough_model::entry::Outcome;
@@ -27,6 +28,10 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Whether that record is durable.
+    pub(crate) fn is_durable(&self, run: RunId, seq: u64) -> bool {
+        !self.pending.iter().any(|(r, s, _)| (*r, *s) == (run, seq))
+    }
     /// Whether it does not keep up: arming and the like are refused.
     pub(crate) fn is_stalled(&self, now: Mono, limit: ridethrough_model::Millis) -> bool {
         self.is_degraded || self.failure.is_some() || self.pending.front().is_some_and(|(_, _, since)| now.since(*since) >= limit)
@@ -47,11 +52,14 @@ impl Site {
 
     /// Writes a fact into the site's log.
     pub(crate) fn append_site(&mut self, entry: Entry, now: &Now) -> (RunId, u64) {
-        let seq = self.log.site_seq + 1;
+        let seq = self.log.site_seq + if self.is_planted(Plant::RecordsLeaveGaps) { 2 } else { 1 };
         self.push(Record { run: RunId::SITE, seq, incident: 0, epoch: self.epoch, at: now.clone(), entry })
     }
 
-    fn push(&mut self, record: Record) -> (RunId, u64) {
+    fn push(&mut self, mut record: Record) -> (RunId, u64) {
+        if self.is_planted(Plant::StaleEpoch) {
+            record.epoch = record.epoch.saturating_sub(1);
+        }
         let place = (record.run, record.seq);
         if record.run == RunId::SITE {
             self.log.site_seq = record.seq;
@@ -65,7 +73,10 @@ impl Site {
 
     /// Performs an effect once that record is durable, or at once while the journal is degraded.
     pub(crate) fn after(&mut self, place: (RunId, u64), effect: Effect) {
-        if self.log.is_degraded {
+        if self.is_planted(Plant::SentTwice) && matches!(effect, Effect::Start { .. }) {
+            self.log.held.push((place.0, place.1, effect.clone()));
+        }
+        if self.log.is_degraded || self.is_planted(Plant::StartBeforeDurable) {
             self.out.push(effect);
         } else {
             self.log.held.push((place.0, place.1, effect));
@@ -107,7 +118,7 @@ impl Site {
                 let reason = "a person held or aborted the run before it was sent".to_owned();
                 self.finish(*action, *attempt, Outcome::Dropped(reason), now);
                 self.want_plan("what was held back is planned anew");
-            } else if is_open && is_wanted {
+            } else if is_open && (is_wanted || self.is_planted(Plant::SupersededStarts)) {
                 self.out.push(effect);
             } else if is_open {
                 let reason = "it was no longer wanted when the journal had it; nothing was sent".to_owned();

@@ -185,7 +185,7 @@ fn wake(snapshot: &Snapshot<'_>, host: &HostId, opening: &Opening, steps: &mut V
 fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>, report: &mut PlanReport) {
     let mut alarmed = BTreeSet::new();
     let mut room = Room::in_full(snapshot);
-    for (id, home) in &snapshot.homes {
+    for (id, home) in snapshot.homes {
         let Some(vm) = snapshot.vm(id) else { continue };
         let op = Op::StartVm { vm: id.clone(), host: vm.host.clone() };
         let is_begun = snapshot.known.get(&op).is_some_and(|known| known.is_in_flight);
@@ -244,7 +244,7 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
 
 fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, steps: &mut Vec<Step>, report: &mut PlanReport) {
     let mut lanes = Lanes::new(snapshot);
-    for id in &snapshot.moved {
+    for id in snapshot.moved {
         let (Some(home), Some(vm)) = (snapshot.homes.get(id), snapshot.vm(id)) else { continue };
         if vm.host == home.host || !vm.power.is_active() || snapshot.moved_by_others.contains(id) {
             continue;
@@ -283,7 +283,7 @@ fn put_back_autostart(
     steps: &mut Vec<Step>,
     report: &mut PlanReport,
 ) {
-    for (id, home) in &snapshot.homes {
+    for (id, home) in snapshot.homes {
         let Some(vm) = snapshot.vm(id) else { continue };
         let is_due = home.autostart == Some(true) && vm.autostart == Some(false) && openings.contains_key(&home.host);
         let goes_home = snapshot.moved.contains(id) && vm.host != home.host && !snapshot.moved_by_others.contains(id);

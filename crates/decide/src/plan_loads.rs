@@ -54,7 +54,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, loads: &[ActingLoad<'_>], steps: &m
     for load in loads {
         let op = Op::StopLoad { load: load.id.clone() };
         let verdict = snapshot.loads.get(load.id).copied().unwrap_or_default();
-        let is_done = snapshot.known.get(&op).is_some_and(|known| known.phase == ActionPhase::Done);
+        let is_done = snapshot.known.get(&op).is_some_and(|known| *known.phase == ActionPhase::Done);
         if verdict == HostVerdict::Off || is_done && verdict != HostVerdict::On {
             continue;
         }

@@ -205,7 +205,7 @@ fn failed_targets(snapshot: &Snapshot<'_>, vm: &Vm) -> BTreeSet<HostId> {
 
 fn draft_abort(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, abort: Op, reason: &str, steps: &mut Vec<Step>) {
     // Once it is given up, the move itself says so at its next poll.
-    if snapshot.known.get(&abort).is_some_and(|known| known.phase == ActionPhase::Done) {
+    if snapshot.known.get(&abort).is_some_and(|known| *known.phase == ActionPhase::Done) {
         return;
     }
     let text = format!("The move is given up: {reason}.");

@@ -2,6 +2,7 @@
 
 use crate::actions::RETRY_AFTER;
 use crate::input::StepReply;
+use crate::plant::Plant;
 use crate::run::ActionPhase;
 use crate::site::{Patch, Site};
 use ridethrough_model::entry::Outcome;
@@ -15,15 +16,18 @@ impl Site {
         let Some(state) = self.run.as_ref().filter(|open| open.id == run).and_then(|open| open.actions.get(&action)) else {
             return;
         };
-        if !state.is_in_flight() || state.attempts != attempt {
+        let is_old = state.attempts != attempt && !self.is_planted(Plant::ReplyOfOldAttempt);
+        if !state.is_in_flight() || is_old {
             return;
         }
+        let attempt = state.attempts;
         let is_host = matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. });
         let has_task = matches!(state.phase, ActionPhase::Accepted(_));
         if state.op.load().is_some() {
             self.take_load_reply(action, attempt, has_task, reply, now);
             return;
         }
+        let is_failure = self.is_planted(Plant::LostReplyIsFailure);
         let live = self.live.entry(action).or_default();
         live.asked_at = None;
         match reply {
@@ -37,6 +41,9 @@ impl Site {
                 self.append(Entry::Accepted { action, attempt, task: TaskRef("already".to_owned()) }, now);
             }
             StepReply::Started(Err(failure)) if failure.took_effect == TookEffect::No || is_host && !is_open(&failure) => {
+                self.finish(action, attempt, Outcome::Failed(failure), now);
+            }
+            StepReply::Started(Err(failure)) if is_failure => {
                 self.finish(action, attempt, Outcome::Failed(failure), now);
             }
             // It may have happened. A host is watched anyway; of a VM the platform is asked.

@@ -10,16 +10,18 @@ use crate::evidence::{HostEvidence, HostVerdict};
 use crate::feed::{SourceFacts, timing_of};
 use crate::hold::Hold;
 use crate::input::{Effect, Input};
+use crate::invariant::Witness;
 use crate::log::Log;
 use crate::plan::has_shifted;
 use crate::plan_outage::must_act_at;
+use crate::plant::{Plant, charged};
 use crate::run::{RunError, RunState};
-use crate::snapshot::{ChargeFacts, InFlight, Snapshot, Want};
+use crate::snapshot::{ChargeFacts, Known, NONE, Snapshot, Want};
 use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, Op, PlanCause,
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, PlanCause,
     PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +99,8 @@ pub struct Site {
     /// What was last said of each UPS: whether hosts need its power.
     pub(crate) followed: BTreeMap<UpsId, bool>,
     pub(crate) out: Vec<Effect>,
+    pub(crate) witness: Witness,
+    pub(crate) plant: Option<Plant>,
 }
 
 impl Site {
@@ -140,6 +144,8 @@ impl Site {
             told: BTreeSet::new(),
             followed: BTreeMap::new(),
             out: Vec::new(),
+            witness: Witness::default(),
+            plant: None,
         }
     }
 
@@ -190,7 +196,8 @@ impl Site {
             Input::Tick => self.pass_time(now),
         }
         self.advance(now, is_tick, is_look);
-        std::mem::take(&mut self.out)
+        let effects = std::mem::take(&mut self.out);
+        self.judged(effects, now)
     }
 
     /// Whether anything is on battery or a run is open: then look more often.
@@ -230,6 +237,7 @@ impl Site {
     }
 
     pub(crate) fn hear(&mut self, reading: Reading, now: &Now) {
+        let reading = self.misread(reading, now.mono);
         let id = reading.ups.clone();
         let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
         let timing = timing_of(&self.config.topology, &id);
@@ -270,6 +278,10 @@ impl Site {
             let limit = self.config.policy.silence;
             let Some(source) = self.sources.get_mut(&id) else { continue };
             let edges = source.be_silent(&id, None, now.mono, limit, &timing);
+            if source.kind == SourceKind::SilentOnBattery && cfg!(debug_assertions) && self.plant == Some(Plant::SilenceIsHealth)
+            {
+                source.kind = SourceKind::SilentOnMains;
+            }
             let is_overdue = now.mono.since(source.heard_at) >= limit;
             let is_unheard = is_overdue && source.kind == SourceKind::Unknown;
             let reason = source.silence.as_ref().map_or("no answer", |silence| silence.message.as_str()).to_owned();
@@ -313,6 +325,9 @@ impl Site {
         let platform = inventory.platform.clone();
         self.stop_unread(&platform);
         let on_battery = self.is_on_battery();
+        if on_battery && self.is_planted(Plant::LostInventoryBelieved) {
+            self.inventories.remove(&platform);
+        }
         let observed_at = inventory.observed_at;
         if self.inventories.get(&platform).is_some_and(|newest| observed_at < newest.observed_at) {
             // It was under way for longer than a later one: what it says of moves and stops is no longer so.
@@ -395,32 +410,11 @@ impl Site {
     /// The facts as they are now.
     pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
         let run = self.run.as_ref();
-        let mut known: BTreeMap<Op, InFlight> = BTreeMap::new();
-        let turned = run.and_then(|run| run.turned).unwrap_or_default();
-        for (id, action) in run.iter().flat_map(|run| &run.actions) {
-            if action.is_failed_for_good() && action.tried_in.is_some_and(|tried_in| tried_in < turned) {
-                // It failed before the power changed: what is wanted now is tried afresh.
-                continue;
-            }
-            let entry = InFlight {
-                action: *id,
-                phase: action.phase.clone(),
-                is_in_flight: action.is_in_flight(),
-                is_failed: action.is_failed_for_good(),
-                has_overrun: action.has_overrun,
-                since: action.since,
-            };
-            known.insert(action.op.clone(), entry);
-        }
         Snapshot {
             now,
             topology: &self.config.topology,
             policy: &self.config.policy,
-            sources: self
-                .sources
-                .iter()
-                .map(|(id, state)| (id.clone(), SourceFacts::of(state, &timing_of(&self.config.topology, id), now)))
-                .collect(),
+            sources: self.sources.iter().map(|(id, state)| (id.clone(), self.source_facts(id, state, now))).collect(),
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
             inventories: &self.inventories,
             hosts: self.verdicts(now),
@@ -428,14 +422,14 @@ impl Site {
             wants: self.domains.iter().filter_map(|(id, state)| Some((id.clone(), want(state, now)?))).collect(),
             armed: self.modes.iter().filter(|(_, mode)| **mode == DomainMode::Armed).map(|(id, _)| id.clone()).collect(),
             maintenance: self.maintenance.keys().cloned().collect(),
-            known,
-            homes: run.map(|run| run.homes.clone()).unwrap_or_default(),
-            stopped: run.map(|run| run.stopped.clone()).unwrap_or_default(),
+            known: run.map(Known::of_run).unwrap_or_default(),
+            homes: run.map_or(&NONE.homes, |run| &run.homes),
+            stopped: run.map_or(&NONE.stopped, |run| &run.stopped),
             left_off: run.map(|run| run.left_off.keys().cloned().collect()).unwrap_or_default(),
             moved_by_others: run.map(|run| self.moved_by_others(run)).unwrap_or_default(),
-            moved: run.map(|run| run.moved.clone()).unwrap_or_default(),
-            hosts_down: run.map(|run| run.hosts_down.clone()).unwrap_or_default(),
-            loads_down: run.map(|run| run.loads_down.clone()).unwrap_or_default(),
+            moved: run.map_or(&NONE.moved, |run| &run.moved),
+            hosts_down: run.map_or(&NONE.hosts_down, |run| &run.hosts_down),
+            loads_down: run.map_or(&NONE.loads_down, |run| &run.loads_down),
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }
@@ -447,18 +441,32 @@ impl Site {
         run.moved.iter().filter(|id| place(id).is_some_and(|host| run.was_moved_by_others(id, host))).cloned().collect()
     }
 
+    fn source_facts(&self, id: &UpsId, state: &SourceState, now: Mono) -> SourceFacts {
+        let mut facts = SourceFacts::of(state, &timing_of(&self.config.topology, id), now);
+        if facts.kind == SourceKind::SilentOnMains && self.is_planted(Plant::PresumedIsGood) {
+            facts.kind = SourceKind::Online;
+        }
+        facts
+    }
+
     fn charge_facts(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, ChargeFacts)> {
         if !matches!(source.kind, SourceKind::Online) {
             return None;
         }
         let reading = source.reading.as_ref()?;
         let load_before = self.run.as_ref().and_then(|run| run.loads.get(id)).copied();
+        if self.is_planted(Plant::ChargeIgnored) {
+            return Some((id.clone(), charged()));
+        }
         Some((id.clone(), ChargeFacts { charge: reading.charge, runtime: reading.runtime, load: reading.load, load_before }))
     }
 
     /// The last moment at which that domain must begin to act; `None` while nothing in it is at risk.
     pub(crate) fn must_act(&self, domain: &DomainId, now: Mono) -> Option<Mono> {
         let upses = &self.config.topology.domains.get(domain)?.upses;
+        if self.is_planted(Plant::RideThroughToTheEnd) {
+            return None;
+        }
         must_act_at(&self.snapshot(now, PlanCause::Standing), upses)
     }
 }

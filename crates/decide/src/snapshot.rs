@@ -2,7 +2,7 @@
 
 use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
-use crate::run::ActionPhase;
+use crate::run::{ActionPhase, ActionState, RunState};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
     ActionId, DomainId, Feed, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Mono, Op, PlanCause, PlanId,
@@ -31,11 +31,11 @@ pub enum Want {
 
 /// What is known of an operation that was planned before in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
+pub struct InFlight<'a> {
     /// Its action.
     pub action: ActionId,
     /// Where it stands.
-    pub phase: ActionPhase,
+    pub phase: &'a ActionPhase,
     /// Under way now.
     pub is_in_flight: bool,
     /// Failed for good.
@@ -45,6 +45,56 @@ pub struct InFlight {
     /// When its first attempt was intended.
     pub since: Option<Mono>,
 }
+
+/// Operations of a run, the latest action for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known<'a>(BTreeMap<&'a Op, InFlight<'a>>);
+
+impl<'a> Known<'a> {
+    /// Those of that run. What failed before the power changed is not counted: what is wanted now is tried afresh.
+    pub(crate) fn of_run(run: &'a RunState) -> Self {
+        let turned = run.turned.unwrap_or_default();
+        let is_fresh = |action: &ActionState| !action.is_failed_for_good() || action.tried_in.is_none_or(|tried| tried >= turned);
+        let known = run.actions.iter().filter(|(_, action)| is_fresh(action)).map(|(id, action)| {
+            let entry = InFlight {
+                action: *id,
+                phase: &action.phase,
+                is_in_flight: action.is_in_flight(),
+                is_failed: action.is_failed_for_good(),
+                has_overrun: action.has_overrun,
+                since: action.since,
+            };
+            (&action.op, entry)
+        });
+        Self(known.collect())
+    }
+    /// What is known of that operation.
+    #[must_use]
+    pub fn get(&self, op: &Op) -> Option<&InFlight<'a>> {
+        self.0.get(op)
+    }
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Op, &InFlight<'a>)> {
+        self.0.iter().map(|(op, known)| (*op, known))
+    }
+}
+
+/// What has been touched while no run is open.
+pub(crate) struct Untouched {
+    pub(crate) homes: BTreeMap<VmId, Home>,
+    pub(crate) stopped: BTreeSet<VmId>,
+    pub(crate) moved: BTreeSet<VmId>,
+    pub(crate) hosts_down: BTreeSet<HostId>,
+    pub(crate) loads_down: BTreeSet<LoadId>,
+}
+
+pub(crate) static NONE: Untouched = Untouched {
+    homes: BTreeMap::new(),
+    stopped: BTreeSet::new(),
+    moved: BTreeSet::new(),
+    hosts_down: BTreeSet::new(),
+    loads_down: BTreeSet::new(),
+};
 
 /// Battery facts for the question whether a second outage could be survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,21 +135,21 @@ pub struct Snapshot<'a> {
     /// UPSes in maintenance.
     pub maintenance: BTreeSet<UpsId>,
     /// Operations of this run, the latest action for each.
-    pub known: BTreeMap<Op, InFlight>,
+    pub known: Known<'a>,
     /// What ran where when the incident began.
-    pub homes: BTreeMap<VmId, Home>,
+    pub homes: &'a BTreeMap<VmId, Home>,
     /// VMs that we stopped.
-    pub stopped: BTreeSet<VmId>,
+    pub stopped: &'a BTreeSet<VmId>,
     /// VMs that somebody else stopped while their hosts ran on: they stay as they are.
     pub left_off: BTreeSet<VmId>,
     /// VMs that are where somebody else moved them: they stay there.
     pub moved_by_others: BTreeSet<VmId>,
     /// VMs that we moved.
-    pub moved: BTreeSet<VmId>,
+    pub moved: &'a BTreeSet<VmId>,
     /// Hosts that we shut down.
-    pub hosts_down: BTreeSet<HostId>,
+    pub hosts_down: &'a BTreeSet<HostId>,
     /// Loads that we stopped.
-    pub loads_down: BTreeSet<LoadId>,
+    pub loads_down: &'a BTreeSet<LoadId>,
     /// The plan to supersede.
     pub parent: Option<PlanId>,
     /// Why a plan is made.
@@ -174,7 +224,7 @@ impl Snapshot<'_> {
     }
     /// Whether a move of that VM is under way, and where to. One that has arrived only waits to be told so.
     #[must_use]
-    pub fn move_in_flight(&self, vm: &VmId) -> Option<(&Op, &InFlight)> {
+    pub fn move_in_flight(&self, vm: &VmId) -> Option<(&Op, &InFlight<'_>)> {
         let is_at = |to: &HostId| self.vm(vm).is_some_and(|known| known.host == *to);
         self.known
             .iter()

@@ -4,6 +4,7 @@
 //! that there is none. A cancel that cannot be confirmed is said, and tried again until it is.
 
 use crate::input::{Effect, TimerCall};
+use crate::plant::Plant;
 use crate::site::Site;
 use crate::timer::{AHEAD, LAG, Timer, TimerWish};
 use ridethrough_model::{Entry, Failure, HostId, LastResortState, Millis, Mono, Now, PlanCause, Severity, TookEffect};
@@ -27,10 +28,14 @@ const WRITTEN: Millis = Millis::from_secs(30);
 impl Site {
     /// Brings every host's timer to what is wanted. Once a tick.
     pub(crate) fn tend_timers(&mut self, now: &Now) {
-        let snapshot = self.snapshot(now.mono, PlanCause::Standing);
         let mut hosts: Vec<HostId> = self.config.topology.timers.iter().chain(self.timers.keys()).cloned().collect();
         hosts.sort_unstable();
         hosts.dedup();
+        let is_left = self.is_planted(Plant::TimerLeftOnMains) && !self.is_on_battery();
+        if hosts.is_empty() || is_left || self.is_planted(Plant::NoTimer) {
+            return;
+        }
+        let snapshot = self.snapshot(now.mono, PlanCause::Standing);
         let wishes: Vec<(HostId, TimerWish)> =
             hosts.into_iter().map(|host| (host.clone(), self.timer_wish(&snapshot, &host))).collect();
         for (host, wish) in wishes {

@@ -1,20 +1,22 @@
-//! Identities. Names are newtypes over a stable text; counters come from an [`Ids`] argument, never from chance.
+//! Identities. Names are newtypes over a stable text that is shared, not copied: a site of 10,000 VMs names each of them in many
+//! places, many times a second. Counters come from an [`Ids`] argument, never from chance.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::sync::Arc;
 
 macro_rules! name_id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+        #[schemars(transparent)]
+        pub struct $name(#[schemars(with = "String")] Arc<str>);
 
         impl $name {
             /// Takes the name as it is.
             pub fn new(name: impl Into<String>) -> Self {
-                Self(name.into())
+                Self(Arc::from(name.into()))
             }
             /// The name as text.
             #[must_use]
@@ -34,7 +36,17 @@ macro_rules! name_id {
         }
         impl From<&str> for $name {
             fn from(name: &str) -> Self {
-                Self(name.to_owned())
+                Self(Arc::from(name))
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self::new)
             }
         }
     )+};
@@ -63,12 +75,12 @@ impl VmId {
     /// The id of a VM from its platform and the uuid that platform knows it by.
     #[must_use]
     pub fn of(platform: &PlatformId, native: &str) -> Self {
-        Self(format!("{platform}/{native}"))
+        Self::new(format!("{platform}/{native}"))
     }
     /// The part after the platform: what the platform itself calls the VM.
     #[must_use]
     pub fn native(&self) -> &str {
-        self.0.split_once('/').map_or(self.0.as_str(), |(_, native)| native)
+        self.0.split_once('/').map_or(&*self.0, |(_, native)| native)
     }
     /// The platform's name.
     #[must_use]

@@ -3,6 +3,7 @@
 mod orphans;
 
 use crate::draw::{Drawn, draw};
+use crate::faults::Twist;
 use crate::invariant::{INVARIANTS, Scene};
 use crate::reality::{Doing, HostState};
 use crate::seen::Seen;
@@ -12,6 +13,7 @@ use orphans::Orphans;
 use ridethrough_decide::Input;
 use ridethrough_model::entry::RunEnd;
 use ridethrough_model::{HostId, Millis, VmId};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -34,6 +36,12 @@ pub struct Outcome {
     pub lasted: Millis,
     /// A fingerprint of everything that happened.
     pub print: u64,
+    /// Times the controller died.
+    pub crashes: usize,
+    /// What went wrong in it, by kind.
+    pub faults: BTreeSet<&'static str>,
+    /// Cases judged by each of [`INVARIANTS`], in their order.
+    pub judged: Vec<u64>,
 }
 
 /// A promise that was not kept.
@@ -62,10 +70,7 @@ pub fn replay(seed: u64) -> String {
         text.push('\n');
     });
     let broken = outcome.broken.map_or_else(|| "all held".to_owned(), |b| format!("{} BROKEN {}: {}", b.at, b.name, b.how));
-    format!(
-        "{text}seed {seed}: {}\n{broken}\nagain: cargo run -p ridethrough-sim --example seeds -- {seed} trace\n",
-        outcome.about
-    )
+    format!("{text}seed {seed}: {}\n{broken}\nagain: cargo xtask seeds --replay {seed}\n", outcome.about)
 }
 
 fn site_text(drawn: &Drawn) -> String {
@@ -98,12 +103,16 @@ struct Watch {
     was_held: bool,
     print: u64,
     started: usize,
+    crashes: usize,
+    judged: Vec<u64>,
     /// On days on which the controller is lost.
     orphans: Option<Orphans>,
 }
 
 fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
     let Drawn { setup, is_calm, is_orphaned, heals_at, about } = draw(seed);
+    let twists = setup.script.iter().filter_map(|(_, twist)| twist.kind());
+    let faults = twists.chain(setup.faults.kinds()).collect();
     let mut world = World::new(setup, seed);
     let before = Before::of(&world);
     let mut watch = Watch {
@@ -113,6 +122,8 @@ fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
         was_held: false,
         print: 0,
         started: 0,
+        crashes: 0,
+        judged: vec![0; INVARIANTS.len()],
         orphans: is_orphaned.then(Orphans::default),
     };
     let ends_at = heals_at + longest_return(&world);
@@ -133,6 +144,9 @@ fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
         runs: watch.seen.ends.len(),
         lasted: world.reality.at,
         print: watch.print,
+        crashes: watch.crashes,
+        faults,
+        judged: watch.judged,
     }
 }
 
@@ -155,9 +169,16 @@ impl Watch {
             tell(&line);
         }
         self.seen.listen(world, &moment);
-        let scene = Scene { world, moment: &moment, seen: &self.seen };
-        let broken = INVARIANTS.iter().find_map(|(name, check)| check(&scene).map(|how| ((*name).to_owned(), how)));
-        self.broken = broken.map(|(name, how)| Broken { name, at: moment.at, how });
+        self.crashes += usize::from(matches!(moment.twist, Some(Twist::ControllerDies { .. })));
+        let scene = Scene { world, moment: &moment, seen: &self.seen, judged: Cell::new(0) };
+        for (place, (name, check)) in INVARIANTS.iter().enumerate() {
+            let how = check(&scene);
+            self.judged[place] += scene.judged.take();
+            self.broken = how.map(|how| Broken { name: (*name).to_owned(), at: moment.at, how });
+            if self.broken.is_some() {
+                break;
+            }
+        }
         let starts: Vec<_> = self.seen.starts_now.iter().map(|(attempt, _)| *attempt).collect();
         self.started += starts.len();
         self.seen.started.extend(starts);

@@ -90,7 +90,7 @@ pub fn draw(seed: u64) -> Drawn {
         config.policy.tiers.len()
     );
     Drawn {
-        setup: Setup { config, reality, estate, faults, script },
+        setup: Setup { config, reality, estate, faults, script, plant: None },
         is_calm: is_calm && !is_orphaned,
         is_orphaned,
         heals_at,

@@ -2,7 +2,7 @@
 
 use crate::disk::DiskState;
 use ridethrough_decide::Command;
-use ridethrough_model::{HostId, Millis, SilenceKind, UpsId, VmId};
+use ridethrough_model::{DomainMode, HostId, Millis, SilenceKind, UpsId, VmId};
 
 /// How well messages travel. All zero: always, and soon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,4 +53,44 @@ pub enum Twist {
     },
     /// All faults end and mains is back everywhere.
     Heal,
+}
+
+impl Twist {
+    /// What kind of thing it is, for a table; `None` where it mends something or is no fault.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Mains(_, false) => "mains lost",
+            Self::Silence(_, Some(SilenceKind::Stale)) => "UPS stale",
+            Self::Silence(_, Some(_)) => "UPS silent",
+            Self::Forced(_) => "forced shutdown",
+            Self::Disk(DiskState::Hangs) => "journal hangs",
+            Self::Disk(DiskState::Fails) => "disk full",
+            Self::Network(_, false) => "host unreachable",
+            Self::Platform(false) => "platform down",
+            Self::WallClock(_) => "clock steps",
+            Self::ControllerDies { reboots: false, .. } => "controller killed",
+            Self::ControllerDies { reboots: true, .. } => "controller rebooted",
+            Self::Command(Command::Hold { .. }) => "operator holds",
+            Self::Command(Command::Abort { .. }) => "operator aborts",
+            Self::Command(Command::Maintenance { .. }) => "maintenance",
+            Self::Command(Command::SetMode { mode: DomainMode::Observe, .. }) => "disarmed",
+            _ => return None,
+        })
+    }
+}
+
+impl Faults {
+    /// What of this can happen, for a table.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let all = [
+            (self.request_lost_percent > 0, "requests lost"),
+            (self.reply_lost_percent > 0, "replies lost"),
+            (self.slow_percent > 0, "replies slow"),
+            (self.duplicate_percent > 0, "replies twice"),
+            (self.reading_lost_percent > 0, "readings lost"),
+        ];
+        all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, name)| name).collect()
+    }
 }

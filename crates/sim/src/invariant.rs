@@ -11,6 +11,7 @@ use crate::world::{Moment, World};
 use ridethrough_model::entry::{Home, RunEnd};
 use ridethrough_model::policy::OnOutage;
 use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
+use std::cell::Cell;
 
 /// One event, after it happened.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Scene<'a> {
     pub moment: &'a Moment,
     /// Everything listened to, this event included.
     pub seen: &'a Seen,
+    /// How many cases the check at hand has judged: one that judges nothing cannot fail.
+    pub judged: Cell<u64>,
 }
 
 /// A check.
@@ -71,6 +74,10 @@ const RECORDS_MAX: u64 = 6000;
 const EFFECTS_MAX: usize = 400;
 
 impl Scene<'_> {
+    /// A case is judged now, and not let off before.
+    fn judge(&self) {
+        self.judged.set(self.judged.get() + 1);
+    }
     fn now(&self) -> Mono {
         self.world.now().mono
     }
@@ -176,7 +183,7 @@ fn intent_is_durable_before_effect(scene: &Scene<'_>) -> Option<String> {
         let intent = scene.seen.intents.get(attempt)?;
         Some(scene.seen.durable.get(&attempt.0).is_some_and(|last| intent.seq <= *last) || scene.seen.is_degraded)
     };
-    scene.starts().find_map(|(attempt, op)| match is_written(attempt) {
+    scene.starts().inspect(|_| scene.judge()).find_map(|(attempt, op)| match is_written(attempt) {
         Some(true) => None,
         Some(false) => Some(format!("{op} was sent before its intent was durable")),
         None => Some(format!("{op} was sent without an intent")),
@@ -184,7 +191,7 @@ fn intent_is_durable_before_effect(scene: &Scene<'_>) -> Option<String> {
 }
 
 fn no_attempt_is_sent_twice(scene: &Scene<'_>) -> Option<String> {
-    let mut now: Vec<&Attempt> = scene.starts().map(|(attempt, _)| attempt).collect();
+    let mut now: Vec<&Attempt> = scene.starts().inspect(|_| scene.judge()).map(|(attempt, _)| attempt).collect();
     let count = now.len();
     now.sort();
     now.dedup();
@@ -193,12 +200,17 @@ fn no_attempt_is_sent_twice(scene: &Scene<'_>) -> Option<String> {
 }
 
 fn attempts_are_bounded(scene: &Scene<'_>) -> Option<String> {
-    scene.starts().find(|((_, _, attempt), _)| *attempt > 3).map(|(attempt, op)| format!("{op}: attempt {}", attempt.2))
+    scene
+        .starts()
+        .inspect(|_| scene.judge())
+        .find(|((_, _, attempt), _)| *attempt > 3)
+        .map(|(attempt, op)| format!("{op}: attempt {}", attempt.2))
 }
 
 /// A domain that is not armed only says what it would do. Putting back what was paused is no deed but the end of one (rule 10).
 fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
+        scene.judge();
         let is_observing = |(domain, _): &(&DomainId, &Timing)| !scene.seen.armed.contains(*domain);
         if scene.is_stop(op) {
             let observing = scene.domains_at_risk(op.host()?).into_iter().find(is_observing);
@@ -224,6 +236,7 @@ fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
         if feeds.iter().any(|ups| scene.is_emergency(ups)) {
             return None;
         }
+        scene.judge();
         let moves: Millis =
             scene.world.reality.vms.values().filter(|vm| vm.known.host == *host).map(|vm| move_time(scene, &vm.known)).sum();
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
@@ -261,6 +274,7 @@ fn tiers_stop_in_order(scene: &Scene<'_>) -> Option<String> {
         if is_last || on_battery.iter().any(|ups| scene.is_emergency(ups)) || attempt.2 > 1 {
             return None;
         }
+        scene.judge();
         let lower = scene.world.reality.vms.values().find(|other| holds_up(scene, &on_battery, rank, other))?;
         Some(format!("{op} although {} of a lower tier still runs on {}", lower.known.name, lower.known.host))
     })
@@ -294,6 +308,7 @@ fn holds_up(scene: &Scene<'_>, upses: &[&UpsId], rank: usize, other: &crate::rea
 fn no_host_goes_down_over_a_running_vm(scene: &Scene<'_>) -> Option<String> {
     scene.starts().find_map(|(attempt, op)| {
         let Op::ShutDownHost { host } = op else { return None };
+        scene.judge();
         let policy = &scene.world.config().policy;
         let mut running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
         let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + SLACK >= at);
@@ -306,6 +321,7 @@ fn no_host_goes_down_over_a_running_vm(scene: &Scene<'_>) -> Option<String> {
 fn no_vm_moves_to_a_host_on_battery(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::MoveVm { to, .. } = op else { return None };
+        scene.judge();
         let (good, needed) = scene.good_feeds(to);
         (good < needed).then(|| format!("{to} has {good} of {needed} feeds known to be on mains"))
     })
@@ -314,9 +330,10 @@ fn no_vm_moves_to_a_host_on_battery(scene: &Scene<'_>) -> Option<String> {
 /// What mains carries is left alone.
 fn nothing_stops_on_mains(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
-        let host = op.host()?;
+        let host = op.host().filter(|_| scene.is_stop(op))?;
+        scene.judge();
         let (good, needed) = scene.good_feeds(host);
-        (scene.is_stop(op) && good >= needed).then(|| format!("{host} is on mains"))
+        (good >= needed).then(|| format!("{host} is on mains"))
     })
 }
 
@@ -331,6 +348,7 @@ fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
         if policy.tier(policy.rank_of(&known.known)).force_off == ForceOff::Never {
             return Some("it must never be forced".to_owned());
         }
+        scene.judge();
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
         let from = scene.host_ends_at(host)? - shutdown - FORCE_LEAD - FORECAST_SLACK;
         (scene.now() < from).then(|| format!("{} too early", from.since(scene.now())))
@@ -342,6 +360,7 @@ fn return_only_on_stable_mains(scene: &Scene<'_>) -> Option<String> {
         if !scene.is_return(op) {
             return None;
         }
+        scene.judge();
         let host = if let Op::MoveVm { to, .. } = op { to } else { op.host()? };
         let (good, needed) = scene.good_feeds(host);
         if good < needed {
@@ -363,6 +382,7 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
         if !matches!(op, Op::StartVm { .. } | Op::WakeHost { .. }) {
             return None;
         }
+        scene.judge();
         let host = op.host()?;
         let (_, needed) = scene.good_feeds(host);
         let latest = scene.domains_of(host).into_iter().map(|(_, timing)| timing.return_latest).max()?;
@@ -382,6 +402,7 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
 fn only_what_ran_before_is_started(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::StartVm { vm, .. } = op else { return None };
+        scene.judge();
         (!scene.seen.homes.contains_key(vm)).then(|| "it did not run when the incident began".to_owned())
     })
 }
@@ -398,6 +419,7 @@ fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
         if scene.seen.has_forgotten {
             return None;
         }
+        scene.judge();
         [from, to].into_iter().find_map(|host| {
             let touches = |vm: &&crate::reality::Vm| match &vm.doing {
                 crate::reality::Doing::Moving { to, .. } => (to == host || vm.known.host == *host) && !has_overrun(&vm.known.id),
@@ -411,6 +433,9 @@ fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
 
 fn records_have_no_gaps(scene: &Scene<'_>) -> Option<String> {
     let tail = &scene.world.disk.tail;
+    if tail.len() > 1 {
+        scene.judge();
+    }
     let gap = tail.windows(2).find(|pair| pair[0].run == pair[1].run && pair[1].seq != pair[0].seq + 1)?;
     Some(format!("record {} of run {} is followed by {}", gap[0].seq, gap[0].run, gap[1].seq))
 }
@@ -420,6 +445,7 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
     if scene.seen.has_forgotten || !scene.seen.ends_now.contains(&RunEnd::Returned) {
         return None;
     }
+    scene.judge();
     let touched =
         |vm: &VmId| scene.seen.intents.iter().any(|((run, _, _), i)| Some(*run) == last_run(scene) && i.op.vm() == Some(vm));
     let is_armed = |host: &HostId| scene.domains_of(host).iter().all(|(domain, _)| scene.seen.armed.contains(*domain));
@@ -451,12 +477,18 @@ fn last_run(scene: &Scene<'_>) -> Option<RunId> {
 
 fn an_untouched_run_touched_nothing(scene: &Scene<'_>) -> Option<String> {
     let claims = scene.seen.ends_now.iter().any(|end| matches!(end, RunEnd::NothingTouched | RunEnd::ObservedOnly));
+    if claims {
+        scene.judge();
+    }
     (claims && scene.seen.started_in_run > 0).then(|| format!("{} attempts were sent", scene.seen.started_in_run))
 }
 
 /// A bound on what one event and one run may cause: a loop that feeds itself ends here.
 fn a_run_is_no_storm(scene: &Scene<'_>) -> Option<String> {
     let (effects, records) = (scene.moment.effects.len(), scene.seen.records_in_run);
+    if effects > 0 {
+        scene.judge();
+    }
     (effects > EFFECTS_MAX || records > RECORDS_MAX)
         .then(|| format!("{effects} effects of one event, {records} records in the run"))
 }

@@ -13,7 +13,7 @@ use crate::faults::{Faults, Twist};
 use crate::process::{Kind, Process, Request};
 use crate::reality::{Due, Reality};
 use crate::remote::Estate;
-use ridethrough_decide::{Effect, Input, Site, SiteConfig, StepReply, TimerCall};
+use ridethrough_decide::{Effect, Input, Plant, Site, SiteConfig, StepReply, TimerCall};
 use ridethrough_model::{
     BootId, Failure, FailureKind, HostId, LoadId, Millis, Mono, Now, RunId, Silence, SilenceKind, TookEffect, UpsId,
 };
@@ -34,6 +34,8 @@ pub struct Setup {
     pub faults: Faults,
     /// What happens from outside, and when.
     pub script: Vec<(Millis, Twist)>,
+    /// A bug planted in every controller, to see it caught.
+    pub plant: Option<Plant>,
 }
 
 /// What may happen next.
@@ -91,6 +93,7 @@ pub struct World {
     booted_at: Millis,
     wall_shift_s: i64,
     timers: Timers,
+    plant: Option<Plant>,
 }
 
 /// The wall clock at the beginning: any moment, always the same.
@@ -104,7 +107,7 @@ impl World {
     /// A world at its beginning, with a controller that knows nothing yet.
     #[must_use]
     pub fn new(setup: Setup, seed: u64) -> Self {
-        let Setup { config, reality, estate, faults, script } = setup;
+        let Setup { config, reality, estate, faults, script, plant } = setup;
         let mut world = Self {
             reality,
             estate,
@@ -120,6 +123,7 @@ impl World {
             booted_at: Millis::ZERO,
             wall_shift_s: 0,
             timers: Timers::new(seed),
+            plant,
         };
         for (at, twist) in script {
             world.schedule(at, Event::Twist(twist));
@@ -247,7 +251,10 @@ impl World {
         moment.effects.extend(effects);
     }
 
-    fn live(&mut self, site: Site) {
+    fn live(&mut self, mut site: Site) {
+        if let Some(plant) = self.plant {
+            site.plant(plant);
+        }
         self.processes += 1;
         let number = self.processes;
         self.process = Some(Process::new(number, site));

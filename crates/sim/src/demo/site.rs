@@ -167,7 +167,7 @@ pub(super) fn setup(scenario: Scenario, seed: u64) -> Setup {
         moves_fail_percent: 0,
         tells_why_off: true,
     };
-    Setup { config, reality, estate, faults: Faults::default(), script: script(scenario) }
+    Setup { config, reality, estate, faults: Faults::default(), script: script(scenario), plant: None }
 }
 
 fn script(scenario: Scenario) -> Vec<(Millis, Twist)> {

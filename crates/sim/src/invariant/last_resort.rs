@@ -40,6 +40,7 @@ impl Scene<'_> {
 /// Rule 5 holds for timers too: once one may be there, every later controller knows.
 pub(super) fn a_timer_is_intended_before_it_is_ordered(scene: &Scene<'_>) -> Option<String> {
     scene.first_timer(|host| {
+        scene.judge();
         let Some((intended, None)) = scene.seen.timers.get(host) else { return Some("no intent is open".to_owned()) };
         // The disk itself is asked: what several runs have written becomes durable in one event.
         let on_disk = scene.world.disk.durable.iter().filter(|record| record.run == RunId::SITE).map(|record| record.seq).max();
@@ -51,6 +52,7 @@ pub(super) fn a_timer_is_intended_before_it_is_ordered(scene: &Scene<'_>) -> Opt
 /// Where nothing is done, nothing is done by a timer.
 pub(super) fn a_timer_is_ordered_only_where_the_site_acts(scene: &Scene<'_>) -> Option<String> {
     scene.first_timer(|host| {
+        scene.judge();
         if matches!(scene.seen.hold, Some((_, true))) {
             return Some("a person holds everything back".to_owned());
         }
@@ -66,6 +68,7 @@ pub(super) fn a_timer_is_ordered_only_where_the_site_acts(scene: &Scene<'_>) -> 
 /// On mains a timer is moved, or taken away, and never made.
 pub(super) fn no_timer_is_made_on_mains(scene: &Scene<'_>) -> Option<String> {
     scene.first_timer(|host| {
+        scene.judge();
         let has_none = !scene.world.timers().contains_key(host) && !scene.seen.timers_ordered.contains(host);
         let feeds = Seen::feeds(scene.world, host);
         let is_on_mains = feeds.iter().all(|ups| scene.is_good(ups));
@@ -76,6 +79,7 @@ pub(super) fn no_timer_is_made_on_mains(scene: &Scene<'_>) -> Option<String> {
 /// A controller that can reach its hosts never lets one fire on mains.
 pub(super) fn no_timer_fires_on_mains(scene: &Scene<'_>) -> Option<String> {
     let (at, host) = scene.world.timers_fired().last().filter(|(at, _)| *at == scene.moment.at)?;
+    scene.judge();
     let feeds = Seen::feeds(scene.world, host);
     let is_back = |ups: &&ridethrough_model::UpsId| {
         let since = scene.heard(ups).and_then(|heard| heard.mains_since.filter(|_| heard.says_mains()));
@@ -104,6 +108,9 @@ pub(super) fn every_host_at_risk_has_a_timer(scene: &Scene<'_>) -> Option<String
                 && scene.seen.armed_at.get(*domain).is_some_and(|at| scene.now().since(*at) > SETTLED)
         });
         let is_bare = scene.is_settled(host) && feeds.iter().all(is_lost) && is_armed && !is_told(host);
+        if is_bare {
+            scene.judge();
+        }
         (is_bare && !scene.world.timers().contains_key(host)).then(|| format!("{host} has none"))
     })
 }
@@ -117,6 +124,7 @@ pub(super) fn a_timer_leaves_time_for_a_clean_stop(scene: &Scene<'_>) -> Option<
         return None;
     }
     let ends = Seen::feeds(scene.world, host).into_iter().filter_map(|ups| scene.ends_at(ups)).max()?;
+    scene.judge();
     let shutdown = scene.world.config().topology.hosts.get(host)?.shutdown_time;
     let policy = &scene.world.config().policy;
     let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());

@@ -8,6 +8,7 @@ use ridethrough_model::{HostId, Op};
 pub(super) fn a_load_outlives_what_uses_it(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::StopLoad { load } = op else { return None };
+        scene.judge();
         let hosts = scene.world.config().topology.hosts.iter().filter(|(_, host)| host.needs.contains(load));
         let is_off = |id: &HostId| {
             scene.world.reality.hosts.get(id).is_some_and(|host| matches!(host.state, HostState::Off | HostState::Dark))
@@ -21,6 +22,7 @@ pub(super) fn a_load_outlives_what_uses_it(scene: &Scene<'_>) -> Option<String> 
 pub(super) fn a_load_stops_only_in_an_armed_outage(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::StopLoad { load } = op else { return None };
+        scene.judge();
         let topology = &scene.world.config().topology;
         let feeds: Vec<_> = topology.loads.get(load)?.feeds.iter().map(|feed| &feed.ups).collect();
         if let Some(good) = feeds.iter().find(|ups| scene.is_good(ups)) {
@@ -38,6 +40,9 @@ pub(super) fn storage_comes_before_hosts(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::WakeHost { host } = op else { return None };
         let needs = &scene.world.config().topology.hosts.get(host)?.needs;
+        if !needs.is_empty() {
+            scene.judge();
+        }
         let is_off =
             |load: &&ridethrough_model::LoadId| scene.world.reality.stoppables.get(*load).is_some_and(|load| !load.is_on);
         let load = needs.iter().find(is_off)?;

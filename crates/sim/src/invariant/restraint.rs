@@ -13,12 +13,14 @@ pub(super) fn what_is_held_back_is_not_started(scene: &Scene<'_>) -> Option<Stri
         (None, true) => "the run is aborted",
         (None, false) => return None,
     };
+    scene.judge();
     scene.first(|op| (!matches!(op, Op::AbortMove { .. })).then(|| why.to_owned()))
 }
 
 /// A hold that says the last safe moment has come is right.
 pub(super) fn a_hold_is_not_lifted_early(scene: &Scene<'_>) -> Option<String> {
     let reason = scene.seen.hold_ended_now.as_ref().filter(|reason| reason.contains("last safe moment"))?;
+    scene.judge();
     let is_due = scene.world.config().topology.hosts.iter().any(|(id, host)| {
         let vms = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id);
         let moves: Millis = vms.map(|vm| move_time(scene, &vm.known)).sum();
@@ -47,6 +49,7 @@ pub(super) fn a_hold_lifts_itself_in_time(scene: &Scene<'_>) -> Option<String> {
         let slowest = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max()?;
         let ends: Option<Vec<_>> = feeds.into_iter().map(|ups| scene.ends_at(ups)).collect();
         let last = ends?.into_iter().max()?;
+        scene.judge();
         let needed = host.shutdown_time + FORCE_LEAD + slowest + scene.time_of_needs(id);
         (scene.now() + needed > last + LATE_MAX).then(|| format!("{id} ends at {last:?}, it needs {needed}"))
     })
@@ -62,6 +65,9 @@ pub(super) fn a_forced_shutdown_is_never_held(scene: &Scene<'_>) -> Option<Strin
     let limit = scene.world.config().policy.silence;
     let is_fresh = |heard: &&crate::seen::Heard| heard.age(scene.now()).is_some_and(|age| age < limit);
     let is_ordered = scene.seen.upses.values().filter(is_fresh).any(|heard| heard.forced_since.is_some());
+    if is_ordered {
+        scene.judge();
+    }
     let is_restrained = scene.seen.hold.is_some() || scene.seen.is_aborted;
     (is_ordered && is_restrained && scene.world.site().is_some()).then(|| "a forced shutdown is ordered".to_owned())
 }
