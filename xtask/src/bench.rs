@@ -12,23 +12,48 @@ const BENCHES: &[(&str, &str, &str)] = &[
     ("idle", "ridethrough-lab", "bench_idle"),
     ("many", "ridethrough-lab", "bench_many"),
 ];
+/// Measured by a program of its own, with all optimisation: the planner's clocks.
+const PLAN: &str = "plan";
+const PROOF: &str = "ridethrough-proof";
 
 /// Runs all, or those named; true when all ran. The binary is built first: the lab and the idle controller drive it.
 pub(crate) fn command(root: &Path, names: &[String]) -> Result<bool> {
     for name in names {
-        if !BENCHES.iter().any(|(known, _, _)| known == name) {
-            let known: Vec<_> = BENCHES.iter().map(|(known, _, _)| *known).collect();
+        if name != PLAN && !BENCHES.iter().any(|(known, _, _)| known == name) {
+            let known: Vec<_> = BENCHES.iter().map(|(known, _, _)| *known).chain([PLAN]).collect();
             bail!("there is no measurement `{name}`; there are: {}", known.join(" "));
         }
     }
-    let mut is_ok = run(root, &["build", "-q", "-p", "ridethrough-cli"])?;
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let mut is_ok = true;
+    if is_wanted(PLAN) {
+        println!("=== {PLAN}");
+        is_ok &= run(root, &["run", "-q", "--release", "-p", PROOF, "--", "bench"])?;
+    }
+    if names == [PLAN] {
+        return Ok(is_ok);
+    }
+    is_ok &= run(root, &["build", "-q", "-p", "ridethrough-cli"])?;
     for (name, package, example) in BENCHES {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+        if is_wanted(name) {
             println!("=== {name}");
             is_ok &= run(root, &["run", "-q", "-p", package, "--example", example])?;
         }
     }
     Ok(is_ok)
+}
+
+/// The planner against the proven optima in these files.
+pub(crate) fn golden(root: &Path, files: &[String]) -> Result<bool> {
+    if files.is_empty() {
+        bail!("which FILE? e.g. tests/golden/small.json");
+    }
+    let mut args: Vec<String> = ["run", "-q", "-p", PROOF, "--", "golden"].map(str::to_owned).to_vec();
+    for file in files {
+        let path = std::path::absolute(file).with_context(|| format!("{file} is no path"))?;
+        args.push(path.to_string_lossy().into_owned());
+    }
+    run(root, &args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn run(root: &Path, args: &[&str]) -> Result<bool> {
@@ -43,6 +68,6 @@ mod tests {
     #[test]
     fn a_measurement_that_does_not_exist_is_named_with_those_that_do() {
         let error = command(Path::new("/nowhere"), &["speed".to_owned()]).expect_err("none such");
-        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal lab idle many");
+        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal lab idle many plan");
     }
 }

@@ -17,9 +17,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   tidy              the house rules a compiler does not know
   ci [PART...]      what CI runs, or only these parts: fmt clippy tidy build test seeds lab
-  bench [WHAT...]   measure: journal lab idle
   seeds N [--from SEED] [--jobs JOBS]
                     N days in the simulator, and a table of what they showed; --replay SEED tells one, event by event
+  bench [WHAT...]   measure: journal lab idle many plan
+  golden FILE...    the planner against proven optima
   nightly           the long campaigns";
 
 fn main() -> ExitCode {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::command(workspace_root(), rest),
         Some("bench") => bench::command(workspace_root(), rest),
         Some("seeds") => seeds::command(workspace_root(), rest),
+        Some("golden") => bench::golden(workspace_root(), rest),
         Some("nightly") => nightly::command(workspace_root()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

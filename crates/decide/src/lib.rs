@@ -33,6 +33,7 @@ mod plant;
 mod reconfigure;
 mod replies;
 mod run;
+pub mod schedule;
 mod site;
 mod snapshot;
 mod source;

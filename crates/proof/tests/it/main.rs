@@ -1,0 +1,4 @@
+//! The planner against proven optima, against a simulator that shares no code with it, and against itself.
+
+mod optima;
+mod promises;
