@@ -56,6 +56,13 @@ pub(crate) fn golden(root: &Path, files: &[String]) -> Result<bool> {
     run(root, &args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Random outages in closed loop; the words go to the program that plays them.
+pub(crate) fn outages(root: &Path, words: &[String]) -> Result<bool> {
+    let mut args = vec!["run", "-q", "--release", "-p", PROOF, "--", "outages"];
+    args.extend(words.iter().map(String::as_str));
+    run(root, &args)
+}
+
 fn run(root: &Path, args: &[&str]) -> Result<bool> {
     let status = Command::new(crate::cargo()).args(args).current_dir(root).status().context("cargo could not be started")?;
     Ok(status.success())

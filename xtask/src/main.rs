@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
                     N days in the simulator, and a table of what they showed; --replay SEED tells one, event by event
   bench [WHAT...]   measure: journal lab idle many plan
   golden FILE...    the planner against proven optima
+  outages [COUNT]   the planner and its rivals in random outages
   nightly           the long campaigns";
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::command(workspace_root(), rest),
         Some("seeds") => seeds::command(workspace_root(), rest),
         Some("golden") => bench::golden(workspace_root(), rest),
+        Some("outages") => bench::outages(workspace_root(), rest),
         Some("nightly") => nightly::command(workspace_root()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");

@@ -71,32 +71,7 @@ pub fn site(failing: usize, good: usize, vms: usize, upses: usize, seed: u64) ->
             outlives: Vec::new(),
         })
         .collect();
-    let mut list = Vec::with_capacity(vms);
-    for v in 0..vms {
-        let memory = dice.pick(&[2_u64, 4, 4, 8, 8, 16, 16, 32, 64]);
-        let tier = match dice.unit() {
-            share if share < 0.25 => 0,
-            share if share < 0.6 => 1,
-            _ => 2,
-        };
-        let dirty = dice.between(0.02, 0.37);
-        let seconds = memory as f64 / (1.1 / 8.0) / (1.0 - dirty) * 1.15;
-        list.push(Vm {
-            host: v % failing,
-            tier,
-            weight: [20, 4, 1][tier],
-            power: dice.whole(3_000, 20_000),
-            memory: memory * 1024,
-            cpus: dice.whole(1, 8) as u32,
-            stop: dice.whole(1, 5) as u32,
-            moving: (tier == 0 && good > 0).then_some((seconds / 30.0).ceil().max(1.0) as u32),
-            fixed: None,
-            not_before: 0,
-            apart: dice.chance(0.2).then_some(dice.whole(0, vms as u64 / 8) as u32),
-            together: None,
-            dependents: Vec::new(),
-        });
-    }
+    let list: Vec<Vm> = (0..vms).map(|v| site_vm(&mut dice, v, (failing, good, vms))).collect();
     let mut watts = vec![0_u64; upses];
     for (h, host) in hosts.iter().enumerate() {
         watts[ups_of(h)] += host.idle;
@@ -128,6 +103,32 @@ pub fn site(failing: usize, good: usize, vms: usize, upses: usize, seed: u64) ->
         goals: vec![0; 3],
     };
     (problem, laws)
+}
+
+fn site_vm(dice: &mut Dice, v: usize, (failing, good, vms): (usize, usize, usize)) -> Vm {
+    let memory = dice.pick(&[2_u64, 4, 4, 8, 8, 16, 16, 32, 64]);
+    let tier = match dice.unit() {
+        share if share < 0.25 => 0,
+        share if share < 0.6 => 1,
+        _ => 2,
+    };
+    let dirty = dice.between(0.02, 0.37);
+    let seconds = memory as f64 / (1.1 / 8.0) / (1.0 - dirty) * 1.15;
+    Vm {
+        host: v % failing,
+        tier,
+        weight: [20, 4, 1][tier],
+        power: dice.whole(3_000, 20_000),
+        memory: memory * 1024,
+        cpus: dice.whole(1, 8) as u32,
+        stop: dice.whole(1, 5) as u32,
+        moving: (tier == 0 && good > 0).then_some((seconds / 30.0).ceil().max(1.0) as u32),
+        fixed: None,
+        not_before: 0,
+        apart: dice.chance(0.2).then_some(dice.whole(0, vms as u64 / 8) as u32),
+        together: None,
+        dependents: Vec::new(),
+    }
 }
 
 /// A small problem with everything odd in it: two feeds, needs, company, hosts that outlive others, VMs already leaving, wishes.

@@ -7,4 +7,5 @@ pub mod dice;
 pub mod draw;
 pub mod golden;
 pub mod instance;
+pub mod outages;
 pub mod referee;
