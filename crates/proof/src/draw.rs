@@ -100,6 +100,7 @@ pub fn site(failing: usize, good: usize, vms: usize, upses: usize, seed: u64) ->
         receivers,
         tiers: 3,
         hold: 0,
+        hold_firm: false,
         goals: vec![0; 3],
     };
     (problem, laws)
@@ -162,6 +163,7 @@ pub fn odd(seed: u64) -> (Problem, Vec<Law>) {
             .collect(),
         tiers,
         hold: dice.whole(0, 8) as u16,
+        hold_firm: dice.chance(0.5),
         goals: (0..tiers).map(|_| dice.whole(0, 10) as u16).collect(),
     };
     for vm in &mut problem.vms {

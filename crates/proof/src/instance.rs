@@ -154,6 +154,7 @@ impl Instance {
             receivers: vec![receiver],
             tiers: self.weights.len(),
             hold: 0,
+            hold_firm: false,
             goals: vec![0; self.weights.len()],
         }
     }

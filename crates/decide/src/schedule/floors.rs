@@ -62,11 +62,11 @@ impl Shape<'_> {
     pub(super) fn grant_wishes(&mut self, moves: &Draft) {
         let problem = self.problem;
         let mut goals = vec![0_u16; problem.tiers];
-        let hold = self.largest(moves, problem.hold, |hold, _| (vec![0; problem.tiers], hold));
+        let hold = self.largest(moves, problem.hold, |hold| (vec![0; problem.tiers], hold));
         for tier in 0..problem.tiers {
             let wish = problem.goals.get(tier).copied().unwrap_or(0);
             if wish > hold {
-                let granted = self.largest(moves, wish, |goal, _| {
+                let granted = self.largest(moves, wish, |goal| {
                     let mut goals = goals.clone();
                     goals[tier] = goal;
                     (goals, hold)
@@ -76,9 +76,15 @@ impl Shape<'_> {
         }
         self.set_floors(&goals, hold);
     }
-    fn largest(&mut self, moves: &Draft, wish: u16, floors: impl Fn(u16, ()) -> (Vec<u16>, u16)) -> u16 {
+    /// Raises the floors to what is to be held, as far as the batteries allow without any move.
+    pub(super) fn grant_hold(&mut self) {
+        let nobody = self.stop_all();
+        let hold = self.largest(&nobody, self.problem.hold, |hold| (Vec::new(), hold));
+        self.set_floors(&[], hold);
+    }
+    fn largest(&mut self, moves: &Draft, wish: u16, floors: impl Fn(u16) -> (Vec<u16>, u16)) -> u16 {
         let fits = |shape: &mut Self, slot: u16| {
-            let (goals, hold) = floors(slot, ());
+            let (goals, hold) = floors(slot);
             shape.set_floors(&goals, hold);
             let draft = Draft { moved: moves.moved.clone(), stop: shape.floors.clone() };
             shape.load(&draft).fits(shape)

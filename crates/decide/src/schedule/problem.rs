@@ -111,6 +111,8 @@ pub struct Problem {
     pub tiers: usize,
     /// Nothing is stopped before that slot, as far as the batteries allow.
     pub hold: u16,
+    /// Whether that comes before saving as many of the first tier as can be moved. If not, it yields to them.
+    pub hold_firm: bool,
     /// Per tier: the slot until which it should run, as far as the batteries allow; in the order of importance.
     pub goals: Vec<u16>,
 }

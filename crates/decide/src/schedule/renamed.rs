@@ -69,6 +69,7 @@ impl Renamed {
             receivers: receivers.iter().map(|r| problem.receivers[*r].clone()).collect(),
             tiers: problem.tiers,
             hold: problem.hold,
+            hold_firm: problem.hold_firm,
             goals: problem.goals.clone(),
         };
         Self { problem: renamed, vms, hosts, receivers, sources }

@@ -85,6 +85,9 @@ pub fn solve(problem: &Problem, effort: Effort, warm: &Warm) -> Solution {
 
 fn in_order(problem: &Problem, effort: Effort, warm: &Warm) -> Solution {
     let mut shape = Shape::new(problem);
+    if problem.hold_firm && problem.hold > 0 {
+        shape.grant_hold();
+    }
     let base = best_base(&shape);
     if !base.load.fits(&shape) {
         return emergency(&shape);

@@ -102,6 +102,7 @@ impl Steered {
             receivers: vec![Receiver { memory: (free * 1024.0) as u64, cpus: u64::MAX >> 8, power: u64::MAX >> 8, lanes }],
             tiers: 3,
             hold: self.ride.saturating_sub(view.now) as u16,
+            hold_firm: true,
             goals: vec![0; 3],
         }
     }
