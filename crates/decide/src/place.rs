@@ -30,6 +30,11 @@ impl Room {
         Self::with_headroom(snapshot, 0)
     }
 
+    /// What is free on that host, where it is known.
+    pub(crate) fn free(&self, host: &HostId) -> Option<(Bytes, u64)> {
+        Some((*self.memory.get(host)?, *self.cpus.get(host)?))
+    }
+
     /// Whether that VM's memory is free there. Where it is not known how much there is, the platform may say no.
     pub(crate) fn holds(&self, host: &HostId, vm: &Vm) -> bool {
         self.memory.get(host).is_none_or(|memory| *memory >= vm.memory)

@@ -1,9 +1,11 @@
 //! What to save and how: moves first, then clean stops in the user's order, force only at the last safe moment.
 //!
-//! First version: a tier is shed as soon as its domain acts, unless it has a runtime goal; the first tier runs to its last safe
-//! moment. The battery-optimal schedule comes later; what holds already is the order, the deadline and the placement.
+//! Where the power of hosts is known, `optimum` says until when each VM is worth its battery and in which order VMs move. Elsewhere a
+//! tier is shed as soon as its domain acts, unless it has a runtime goal, and the first tier runs to its last safe moment. Order,
+//! deadlines and placement hold in both cases.
 
 use crate::feed::HostRisk;
+use crate::optimum::{Kept, Optimum};
 use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
 use crate::run::ActionPhase;
@@ -103,14 +105,17 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
             vms.push((rank, snapshot.policy.tier(rank), vm, host));
         }
     }
-    vms.sort_by(|a, b| (a.0, &a.2.name, &a.2.id).cmp(&(b.0, &b.2.name, &b.2.id)));
+    let optimum = Optimum::of(snapshot, hosts);
+    report.findings.extend(optimum.findings.iter().cloned());
+    let place = |vm: &Vm| optimum.order(&vm.id);
+    vms.sort_by(|a, b| (a.0, place(a.2), &a.2.name, &a.2.id).cmp(&(b.0, place(b.2), &b.2.name, &b.2.id)));
     for (rank, tier, vm, host) in vms {
         let mut reasons = Vec::new();
         let wants_move = tier.on_outage.contains(&OnOutage::Move);
         let moved =
             wants_move && draft_move(snapshot, host, (rank, &tier), vm, (&mut room, &mut lanes), (steps, report), &mut reasons);
         if !moved {
-            draft_stop(snapshot, host, (rank, &tier), vm, &reasons, steps, report);
+            draft_stop(snapshot, host, (rank, &tier), vm, (&reasons, optimum.kept(&vm.id)), (steps, report));
         }
     }
     turn_back(snapshot, hosts, steps);
@@ -241,21 +246,11 @@ fn draft_stop(
     host: &ActingHost<'_>,
     (rank, tier): (usize, &Tier),
     vm: &Vm,
-    reasons: &[String],
-    steps: &mut Vec<Step>,
-    report: &mut PlanReport,
+    (reasons, kept): (&[String], Option<&Kept>),
+    (steps, report): (&mut Vec<Step>, &mut PlanReport),
 ) {
     let last_safe = host.last_safe(tier);
-    let runs_to_the_end = rank == 0 && !snapshot.policy.tiers.is_empty() && tier.runtime_goal.is_none();
-    let (not_before, when) = if host.is_emergency {
-        (host.since, "everything stops at once: the UPS says so".to_owned())
-    } else if runs_to_the_end {
-        (last_safe, "the first tier runs to its last safe moment".to_owned())
-    } else if let Some(goal) = tier.runtime_goal {
-        ((host.on_battery_since + goal).min(last_safe), format!("its tier runs for {goal} on battery if it can"))
-    } else {
-        (host.since, "less important VMs are shed first to stretch the battery".to_owned())
-    };
+    let (not_before, when) = stops_at(snapshot, host, (rank, tier), kept);
     let reason = if reasons.is_empty() { when } else { format!("{}; {when}", reasons.join("; ")) };
     let op = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
     let begun = snapshot.known.get(&op).filter(|known| !matches!(known.phase, ActionPhase::Done | ActionPhase::Dropped(_)));
@@ -271,7 +266,8 @@ fn draft_stop(
         ));
     }
     report.fates.insert(vm.id.clone(), fate(vm, tier, "shut down".to_owned(), reason.clone(), Some(last_safe)));
-    let mut step = Step::new(op.clone(), not_before, tier.stop_budget, "tier order", format!("{}.", upper(&reason)));
+    let rule = if kept.is_some() && !host.is_emergency { "best use of the battery" } else { "tier order" };
+    let mut step = Step::new(op.clone(), not_before, tier.stop_budget, rule, format!("{}.", upper(&reason)));
     step.tier = Some(tier.name.clone());
     step.rank = Some(rank);
     step.upses.clone_from(&host.upses);
@@ -294,6 +290,23 @@ fn draft_stop(
         step.rank = Some(rank);
         step.observe_only = host.observe_only;
         steps.push(step);
+    }
+}
+
+/// When a VM that stays begins to stop, and why then.
+fn stops_at(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, (rank, tier): (usize, &Tier), kept: Option<&Kept>) -> (Mono, String) {
+    let last_safe = host.last_safe(tier);
+    let runs_to_the_end = rank == 0 && !snapshot.policy.tiers.is_empty() && tier.runtime_goal.is_none();
+    if host.is_emergency {
+        (host.since, "everything stops at once: the UPS says so".to_owned())
+    } else if let Some(kept) = kept {
+        (kept.until.min(last_safe), kept.why.clone())
+    } else if runs_to_the_end {
+        (last_safe, "the first tier runs to its last safe moment".to_owned())
+    } else if let Some(goal) = tier.runtime_goal {
+        ((host.on_battery_since + goal).min(last_safe), format!("its tier runs for {goal} on battery if it can"))
+    } else {
+        (host.since, "less important VMs are shed first to stretch the battery".to_owned())
     }
 }
 

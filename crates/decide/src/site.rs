@@ -14,9 +14,9 @@ use crate::invariant::Witness;
 use crate::log::Log;
 use crate::plan::has_shifted;
 use crate::plan_outage::must_act_at;
-use crate::plant::{Plant, charged};
+use crate::plant::Plant;
 use crate::run::{RunError, RunState};
-use crate::snapshot::{ChargeFacts, Known, NONE, Snapshot, Want};
+use crate::snapshot::{Known, NONE, Snapshot, Want};
 use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
@@ -416,6 +416,7 @@ impl Site {
             policy: &self.config.policy,
             sources: self.sources.iter().map(|(id, state)| (id.clone(), self.source_facts(id, state, now))).collect(),
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
+            watts: self.sources.iter().filter_map(|(id, source)| self.watts_of(id, source)).collect(),
             inventories: &self.inventories,
             hosts: self.verdicts(now),
             loads: self.load_verdicts(now),
@@ -447,18 +448,6 @@ impl Site {
             facts.kind = SourceKind::Online;
         }
         facts
-    }
-
-    fn charge_facts(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, ChargeFacts)> {
-        if !matches!(source.kind, SourceKind::Online) {
-            return None;
-        }
-        let reading = source.reading.as_ref()?;
-        let load_before = self.run.as_ref().and_then(|run| run.loads.get(id)).copied();
-        if self.is_planted(Plant::ChargeIgnored) {
-            return Some((id.clone(), charged()));
-        }
-        Some((id.clone(), ChargeFacts { charge: reading.charge, runtime: reading.runtime, load: reading.load, load_before }))
     }
 
     /// The last moment at which that domain must begin to act; `None` while nothing in it is at risk.

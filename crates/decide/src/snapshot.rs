@@ -5,8 +5,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::{ActionPhase, ActionState, RunState};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Mono, Op, PlanCause, PlanId,
-    PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op, PlanCause,
+    PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,6 +122,8 @@ pub struct Snapshot<'a> {
     pub sources: BTreeMap<UpsId, SourceFacts>,
     /// Their batteries.
     pub charges: BTreeMap<UpsId, ChargeFacts>,
+    /// What each UPS carries, where that is known.
+    pub watts: BTreeMap<UpsId, Milliwatts>,
     /// What runs where, as believed.
     pub inventories: &'a BTreeMap<PlatformId, Inventory>,
     /// Hosts, as composed from all evidence.

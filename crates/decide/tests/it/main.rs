@@ -9,6 +9,7 @@ mod journal;
 mod last_resort;
 mod loads;
 mod masters;
+mod optimum;
 mod outage;
 mod reconfigure;
 mod recover;
