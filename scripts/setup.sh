@@ -2,12 +2,12 @@
 # Brings a Debian 12 machine to what `make demo` (build) or `make test` (test) needs.
 #
 #   scripts/setup.sh build    a C compiler; Rust is checked, not installed
-#   scripts/setup.sh test     the same, and the peers the lab talks to: upsd, libvirt, QEMU, sshd, BMC simulator
+#   scripts/setup.sh test     the same, and the peers the lab talks to: upsd, libvirt, QEMU, sshd, BMC simulator, vCenter simulator
 #
 # Prints what it would install and asks once on a terminal; YES=1 or CI=true goes on without asking.
 # No service is started: the lab runs its own daemons inside namespaces of its own.
-# Two peers that Debian does not have come from the Python package index, into target/peers. Not here: toolchains (the README
-# names them).
+# Peers that Debian does not have come from the Python package index, and as Go modules through Go's own client, into target/peers.
+# Not here: toolchains (the README names them).
 set -euo pipefail
 
 rust_minor_min=89
@@ -19,8 +19,12 @@ test_packages=(
   nut-server nut-client libnss3-tools iproute2 iputils-ping
   openssl python3-venv python3-aiosmtpd python3-prometheus-client systemd
 )
-# From the Python package index, into a folder of the build's own: a Redfish service, and validators of JSON Schema and OpenAPI.
-python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0)
+# From the Python package index, into a folder of the build's own: a Redfish service, validators of JSON Schema and OpenAPI, and
+# VMware's own client of vSphere.
+python_peers=(sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0 pyvmomi==9.1.1.0)
+# Go modules: a simulator of vCenter and ESXi, and a command line for it. The last version in which both build by `go install`, and
+# the last whose answers keep to VMware's schema.
+go_peers=(github.com/vmware/govmomi/vcsim@v0.46.3 github.com/vmware/govmomi/govc@v0.46.3)
 # Tests set this to a scratch path.
 policy="${RIDETHROUGH_POLICY_RC_D:-/usr/sbin/policy-rc.d}"
 policy_saved="$policy.before-ridethrough"
@@ -146,6 +150,21 @@ install_python_peers() {
   fi
 }
 
+# Tests set the folder to a scratch path.
+install_go_peers() {
+  local folder="${RIDETHROUGH_GO_PEERS:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/peers/go}"
+  if [ "$mode" != test ] || [ "$(cat "$folder/complete" 2>/dev/null)" = "${go_peers[*]}" ]; then return 0; fi
+  say "into $folder: ${go_peers[*]} (about two minutes)"
+  mkdir -p "$folder"
+  folder=$(cd "$folder" && pwd)
+  if command -v go >/dev/null && GOBIN="$folder" GOFLAGS= go install "${go_peers[@]}"; then
+    printf '%s\n' "${go_peers[*]}" >"$folder/complete"
+  else
+    say "NOT INSTALLED: ${go_peers[*]} (needs Go 1.21 or newer, https://go.dev/dl)"
+    say "the tests that need them will be SKIPPED, and counted as skipped in the last lines"
+  fi
+}
+
 main() {
   mode=${1:-}
   local wanted=("${build_packages[@]}") missing
@@ -161,6 +180,7 @@ main() {
   mapfile -t missing < <(missing_packages "${wanted[@]}")
   if [ ${#missing[@]} -eq 0 ]; then
     install_python_peers
+    install_go_peers
     return 0
   fi
   if [ "$mode" = build ] && command -v cc >/dev/null; then return 0; fi
@@ -172,6 +192,7 @@ main() {
   agreed || go_on_without "not asked to; YES=1 installs without asking" "${missing[@]}"
   install_packages "${missing[@]}"
   install_python_peers
+  install_go_peers
   say "done"
 }
 

@@ -11,7 +11,8 @@ use std::process::{Command, Output, Stdio};
 const EVERYTHING: &str = "gcc libc6-dev libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils \
      socat cpio ipmitool openipmi openssh-server openssh-client nut-server nut-client libnss3-tools iproute2 iputils-ping openssl \
      python3-venv python3-aiosmtpd python3-prometheus-client systemd";
-const PYTHON_PEERS: &str = "sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0";
+const PYTHON_PEERS: &str = "sushy-tools==2.2.0 bcrypt==5.0.0 jsonschema==4.26.0 openapi-spec-validator==0.9.0 pyvmomi==9.1.1.0";
+const GO_PEERS: &str = "github.com/vmware/govmomi/vcsim@v0.46.3 github.com/vmware/govmomi/govc@v0.46.3";
 /// Makes a folder whose `pip` writes down how it was called.
 const PYTHON3: &str = r#"
 mkdir -p "$3/bin"
@@ -67,6 +68,9 @@ impl Machine {
         machine.stub("python3", PYTHON3);
         fs::create_dir(machine.path("python")).expect("a scratch folder can be made");
         machine.write("python/complete", PYTHON_PEERS);
+        machine.stub("go", "echo \"$*\" >>\"$STATE/go_calls\"\n[ ! -e \"$STATE/go_fails\" ]");
+        fs::create_dir(machine.path("go")).expect("a scratch folder can be made");
+        machine.write("go/complete", GO_PEERS);
         let lines: Vec<String> = installed.split_whitespace().map(|package| format!("{package} 7.2-suite")).collect();
         machine.write("installed", &lines.join("\n"));
         machine
@@ -101,6 +105,7 @@ impl Machine {
             .env("STATE", self.folder.path())
             .env("RIDETHROUGH_POLICY_RC_D", self.path("policy-rc.d"))
             .env("RIDETHROUGH_PYTHON_PEERS", self.path("python"))
+            .env("RIDETHROUGH_GO_PEERS", self.path("go"))
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
@@ -152,6 +157,26 @@ fn what_is_written_in_python_is_installed_once_and_for_the_tests_only() {
     }
     let calls = machine.read("pip_calls");
     assert_eq!(calls.matches(PYTHON_PEERS).count(), 2, "once in vain, once for good: {calls}");
+}
+
+#[test]
+fn what_is_written_in_go_is_built_once_and_for_the_tests_only() {
+    let machine = Machine::with(EVERYTHING);
+    machine.write("go/complete", "an older list");
+    machine.write("go_fails", "");
+    let failed = machine.set_up("test", &[]);
+    assert!(failed.status.success() && words(&failed).contains("SKIPPED"), "{}", words(&failed));
+    assert!(machine.set_up("build", &[]).status.success());
+    fs::remove_file(machine.path("go_fails")).expect("it was there");
+    for _ in 0..2 {
+        assert!(machine.set_up("test", &[]).status.success());
+    }
+    assert_eq!(
+        machine.read("go_calls").matches(GO_PEERS).count(),
+        2,
+        "once in vain, once for good: {}",
+        machine.read("go_calls")
+    );
 }
 
 #[test]

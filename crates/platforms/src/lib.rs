@@ -6,4 +6,5 @@ pub mod load;
 pub mod order;
 pub mod redfish;
 pub mod ssh;
+pub mod vsphere;
 pub mod wol;

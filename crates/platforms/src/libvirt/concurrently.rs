@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// Waits for all; the results in the order of the futures. Dropping it drops them.
-pub(super) async fn all<'a, T>(futures: impl IntoIterator<Item = impl Future<Output = T> + Send + 'a>) -> Vec<T> {
+pub(crate) async fn all<'a, T>(futures: impl IntoIterator<Item = impl Future<Output = T> + Send + 'a>) -> Vec<T> {
     let mut open: Vec<Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>> = Vec::new();
     open.extend(futures.into_iter().map(|future| Some(Box::pin(future) as _)));
     let mut results: Vec<Option<T>> = open.iter().map(|_| None).collect();

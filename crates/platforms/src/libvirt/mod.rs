@@ -4,7 +4,7 @@
 //! it says was asked just now. `docs/drivers-libvirt.md` is its manual. Begin reading in [`Config`] and at the `Platform` impl
 //! below; the way down is `power.rs` and `moves.rs` (operations), `host.rs`, `connection.rs`, `wire.rs`.
 
-mod concurrently;
+pub(crate) mod concurrently;
 mod config;
 mod connection;
 mod desk;

@@ -42,6 +42,12 @@ impl ServiceUrl {
         Ok(Self { host, port, is_tls })
     }
 
+    /// What a path is put behind: `https://NAME:PORT`.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.authority())
+    }
+
     /// `NAME:PORT`, as the Host header and messages name it.
     #[must_use]
     pub fn authority(&self) -> String {
