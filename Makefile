@@ -2,7 +2,7 @@
 # Answers for unattended runs: YES=1 or CI=true lets the set-up install packages without asking.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab bench nightly setup
+.PHONY: help demo test check lab vsphere bench nightly setup
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ check: ## The quick part while writing: format, lints, tidy
 lab: ## Only the lab stories (root; real upsd, libvirt, QEMU in network namespaces)
 	@scripts/setup.sh test
 	@cargo xtask ci build lab
+
+vsphere: ## Only vSphere: vcsim, our own vCenter against VMware's client, the rules of drivers, fuzz
+	@scripts/setup.sh test
+	@cargo test -p ridethrough-platforms --test vsphere
+	@cargo test -p ridethrough-platforms --lib vsphere
 
 bench: ## Measure: alarm to host off, idle memory and CPU, journal commits
 	@scripts/setup.sh test

@@ -21,7 +21,7 @@ mod syntax;
 mod tests;
 pub(crate) mod value;
 
-pub(crate) use convert::{pace, policy, topology};
+pub(crate) use convert::{pace, platform_of, policy, topology};
 pub(crate) use render::render;
 pub(crate) use secret::{SecretError, SecretSource};
 pub(crate) use source::{Located, Place};

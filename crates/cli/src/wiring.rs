@@ -3,6 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod order;
 pub(crate) mod reload;
+pub(crate) mod vsphere;
 
 use crate::command::connect::Place;
 use crate::command::serve::{ConfigFiles, Setup};
@@ -10,7 +11,7 @@ use crate::config::section::host::{Host, Ipmi, Ssh};
 use crate::config::section::nut::{NutTls, TlsFault};
 use crate::config::section::redfish::Redfish;
 use crate::config::section::wol::Wol;
-use crate::config::section::{Load, Nut, Ups};
+use crate::config::section::{self, Load, Nut, Ups};
 use crate::config::{self, Config, Located, SecretError, SecretSource};
 use crate::failure::Failure;
 use crate::output::Style;
@@ -20,7 +21,9 @@ use ridethrough_devices::nut;
 use ridethrough_driver::tls::Trust;
 use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
 use ridethrough_model::{HostId, LoadId, PlatformId, UpsId};
+use ridethrough_platforms::vsphere::Vsphere;
 use ridethrough_platforms::{ipmi, libvirt, redfish, ssh, wol};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,18 +100,30 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
         });
         endpoints.devices.insert(id, device);
     }
+    let mut vspheres: BTreeMap<&str, Arc<Vsphere>> = BTreeMap::new();
     for (name, entry) in &config.platforms {
-        let estate = entry.value.to_libvirt(name).map_err(|fault| {
-            let remedy = "Put certificates and keys there in PEM, `key` without a passphrase; `ridethrough check` shows where.";
-            Failure::new("RT0181", format!("platform {name}: {fault}."), remedy)
-        })?;
-        let driver = libvirt::Libvirt::new(estate, Workers::new()).map_err(|error| wrong(&error))?;
-        let driver: Arc<dyn Platform> = Arc::new(driver);
+        let driver: Arc<dyn Platform> = match &entry.value {
+            section::Platform::Libvirt(written) => {
+                let estate = written.to_libvirt(name).map_err(|fault| vsphere::certificates(name, &fault))?;
+                Arc::new(libvirt::Libvirt::new(estate, Workers::new()).map_err(|error| wrong(&error))?)
+            }
+            section::Platform::Vsphere(written) => {
+                let driver = Arc::new(Vsphere::new(&vsphere::config(name, written)?).map_err(|error| wrong(&error))?);
+                vspheres.insert(name, driver.clone());
+                driver
+            }
+        };
         endpoints.platforms.insert(PlatformId::new(name.as_str()), driver);
     }
     for (name, entry) in &config.hosts {
         let ssh = entry.value.ssh().map(|at| Arc::new(ssh::Ssh::new(ssh_config(name, at))));
-        endpoints.hosts.insert(HostId::new(name.as_str()), host_means(ssh.clone(), &entry.value)?);
+        let mut means = host_means(ssh.clone(), &entry.value)?;
+        if let Some(written) = entry.value.by_vsphere()
+            && let Some(driver) = config::platform_of(config, name).and_then(|platform| vspheres.get(platform))
+        {
+            means.insert(0, Arc::new(vsphere::host_power(driver.clone(), name, written)));
+        }
+        endpoints.hosts.insert(HostId::new(name.as_str()), means);
         if let Some(ssh) = ssh {
             endpoints.last_resorts.insert(HostId::new(name.as_str()), Arc::new(ssh::DeadManTimer::new(ssh, name)));
         }

@@ -3,11 +3,11 @@
 //! Expects a configuration without errors; from one with errors it makes the most cautious of it and does not fail.
 
 use super::Config;
-use super::section::host::{Feed, Host, Shutdown};
+use super::section::host::{Feed, Host};
 use super::section::libvirt::LibvirtSsh;
 use super::section::nut::TlsFault;
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
-use super::section::{Load, Platform, Ups};
+use super::section::{Libvirt, Load, Ups};
 use super::value::{Watts, or_default};
 use crate::config::section::host::LastResort;
 use ridethrough_controller::Pace;
@@ -28,12 +28,7 @@ const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
 
 /// Where our own hosts are: an upsmon there is a host's last resort, not a master.
 fn hosts_addresses(config: &Config) -> impl Iterator<Item = String> {
-    config
-        .hosts
-        .values()
-        .filter_map(|host| host.value.shutdown.as_ref())
-        .filter_map(|Shutdown::Ssh(ssh)| ssh.address.as_ref())
-        .map(|address| (**address).clone())
+    config.hosts.values().filter_map(|host| host.value.ssh()?.address.as_ref()).map(|address| (**address).clone())
 }
 
 /// What hangs on what. The controller's SMBIOS identity is not in the configuration; whoever reads it adds it.
@@ -128,7 +123,7 @@ pub(super) fn feeds_min(host: &Host) -> u32 {
 }
 
 /// The platform a host carries VMs of.
-pub(super) fn platform_of<'a>(config: &'a Config, host: &str) -> Option<&'a str> {
+pub(crate) fn platform_of<'a>(config: &'a Config, host: &str) -> Option<&'a str> {
     let mut platforms = config.platforms.iter();
     platforms.find(|(_, entry)| entry.value.hosts().any(|name| name.as_str() == host)).map(|(name, _)| name.as_str())
 }
@@ -221,13 +216,13 @@ pub(crate) fn pace(config: &Config) -> Pace {
     Pace { ups_mains, ups_battery, ..usual }
 }
 
-impl Platform {
+impl Libvirt {
     /// The settings of its driver.
     ///
     /// # Errors
     /// Certificates that cannot be read or used.
     pub(crate) fn to_libvirt(&self, name: &str) -> Result<libvirt::Config, TlsFault> {
-        let Self::Libvirt(written) = self;
+        let written = self;
         Ok(libvirt::Config {
             platform: PlatformId::new(name),
             hosts: written.hosts.iter().map(|(name, host)| (HostId::new(name.as_str()), host.clone())).collect(),

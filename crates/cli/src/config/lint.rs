@@ -18,6 +18,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod vsphere;
 
 use super::source::{Located, Place};
 use super::{Config, Entry};
@@ -36,6 +37,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     hosts::lint(config, &mut findings);
     bmc::lint(config, &mut findings);
     libvirt::lint(config, &mut findings);
+    vsphere::lint(config, &mut findings);
     loads::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);

@@ -9,6 +9,7 @@ pub(crate) mod nut;
 pub(crate) mod order;
 pub(crate) mod outage;
 pub(crate) mod redfish;
+pub(crate) mod vsphere;
 pub(crate) mod wol;
 
 use super::secret::SecretSource;
@@ -117,6 +118,8 @@ pub(crate) struct Nut {
 pub(crate) enum Platform {
     /// Hosts with libvirt and QEMU, taken together: VMs can be moved between any two of them.
     Libvirt(Libvirt),
+    /// VMware vSphere: a vCenter with its hosts, or an ESXi host alone.
+    Vsphere(vsphere::Vsphere),
 }
 
 /// Hosts with libvirt.
@@ -177,14 +180,19 @@ impl Ups {
 
 impl Platform {
     /// The names of its hosts.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = &At<String>> {
-        let Self::Libvirt(libvirt) = self;
-        libvirt.hosts.keys()
+    pub(crate) fn hosts(&self) -> Box<dyn Iterator<Item = &At<String>> + '_> {
+        match self {
+            Self::Libvirt(libvirt) => Box::new(libvirt.hosts.keys()),
+            Self::Vsphere(vsphere) => Box::new(vsphere.hosts.keys()),
+        }
     }
 
     /// Takes relative paths from that folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        let Self::Libvirt(libvirt) = self;
+        let libvirt = match self {
+            Self::Libvirt(libvirt) => libvirt,
+            Self::Vsphere(vsphere) => return vsphere.resolve(folder),
+        };
         if let Some(tls) = &mut libvirt.tls {
             tls.resolve(folder);
         }

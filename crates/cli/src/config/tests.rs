@@ -359,7 +359,8 @@ fn a_site_becomes_topology_and_policy() {
     assert_eq!((policy.silence, policy.moves_per_host), (Millis::from_secs(20), 4));
     assert_eq!(policy.move_bandwidth, Bytes::from_mib(1024));
     assert_eq!(pace(&config).ups_mains.as_secs(), 2);
-    assert_eq!(config.platforms["lab"].value.to_libvirt("lab").expect("no certificates").bandwidth_mib_s, Some(512));
+    let section::Platform::Libvirt(libvirt) = &config.platforms["lab"].value else { panic!("it is libvirt") };
+    assert_eq!(libvirt.to_libvirt("lab").expect("no certificates").bandwidth_mib_s, Some(512));
 }
 
 #[test]

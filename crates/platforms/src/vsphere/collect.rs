@@ -4,12 +4,18 @@ use super::fault::CallError;
 use super::session::{Endpoint, Live};
 use super::soap::{self, Call, Fault, MoRef};
 use super::xml::Element;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Objects in one answer.
 const PAGE_MAX: &str = "500";
 /// Pages of one question.
 const PAGES_MAX: usize = 1000;
+
+/// One wait of the other side.
+const WAIT_SECONDS_MAX: u64 = 20;
+/// What giving something up may take.
+const GIVE_UP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What is asked of one kind of object.
 pub(super) type Wanted = (&'static str, &'static [&'static str]);
@@ -189,6 +195,47 @@ pub(super) async fn running(endpoint: &Endpoint, tasks: &[MoRef], deadline: Inst
         // One of them has been forgotten between the two questions.
         Err(error) if error.is("ManagedObjectNotFound") => Ok(Vec::new()),
         Err(error) => Err(error),
+    }
+}
+
+/// Waits for a task's end: whether it did what it was to; `None`: not in time, or nobody knows it any more.
+pub(super) async fn wait(endpoint: &Endpoint, task: &MoRef, until: Instant) -> Result<Option<bool>, CallError> {
+    let live = endpoint.live(until).await?;
+    let create = Call::new(live.object("propertyCollector")?, "CreatePropertyCollector");
+    let collector = begun(&endpoint.call_on(&live, &create, until).await?)?;
+    let spec = of_objects(std::slice::from_ref(task), &[("Task", &["info.state"])]);
+    let filter = Call::new(&collector, "CreateFilter").raw(&format!("<spec>{spec}</spec>")).text("partialUpdates", "false");
+    let ended = match endpoint.call_on(&live, &filter, until).await {
+        Ok(_) => end_of(endpoint, &live, &collector, until).await,
+        Err(error) if error.is("ManagedObjectNotFound") => Ok(None),
+        Err(error) => Err(error),
+    };
+    let _ = endpoint.call_on(&live, &Call::new(&collector, "DestroyPropertyCollector"), Instant::now() + GIVE_UP_TIME_MAX).await;
+    ended
+}
+
+async fn end_of(endpoint: &Endpoint, live: &Live, collector: &MoRef, until: Instant) -> Result<Option<bool>, CallError> {
+    let mut version = String::new();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left < Duration::from_secs(1) {
+            return Ok(None);
+        }
+        let seconds = left.as_secs().clamp(1, WAIT_SECONDS_MAX);
+        let call = Call::new(collector, "WaitForUpdatesEx")
+            .text("version", &version)
+            .raw(&format!("<options><maxWaitSeconds>{seconds}</maxWaitSeconds></options>"));
+        let answer = endpoint.call_on(live, &call, until + GIVE_UP_TIME_MAX).await?;
+        let Some(set) = answer.child("returnval") else { continue };
+        set.text_at(&["version"]).unwrap_or_default().clone_into(&mut version);
+        let changes = set.all("filterSet").flat_map(|filter| filter.all("objectSet")).flat_map(|object| object.all("changeSet"));
+        for change in changes.filter(|change| change.text_at(&["name"]) == Some("info.state")) {
+            match change.text_at(&["val"]) {
+                Some("success") => return Ok(Some(true)),
+                Some("error") => return Ok(Some(false)),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Config {
     pub hosts: BTreeMap<HostId, HostConfig>,
     /// Whether vSphere's tags are read. Only a vCenter has any.
     pub reads_tags: bool,
+    /// Whether it may do what only our own imitation of vSphere has shown to work.
+    pub is_experimental: bool,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod facts;
 mod fault;
 #[cfg(test)]
 mod fuzz_tests;
+mod host;
 mod http;
 mod labels;
 mod map;
@@ -24,6 +25,7 @@ mod task;
 mod xml;
 
 pub use config::{Config, HostConfig, Login, ServerUrl};
+pub use host::EsxiPower;
 
 use crate::libvirt::concurrently;
 use async_trait::async_trait;
@@ -51,6 +53,7 @@ pub struct Vsphere {
     /// Hosts that can be asked without vCenter.
     direct: BTreeMap<HostId, Site>,
     hosts: usize,
+    is_experimental: bool,
 }
 
 impl Vsphere {
@@ -65,14 +68,15 @@ impl Vsphere {
         for (id, host) in &config.hosts {
             if let Some(login) = &host.direct {
                 let only = Hosts { by_name: [name((id, host))].into() };
-                direct.insert(id.clone(), Site::new(login, only, false)?);
+                direct.insert(id.clone(), Site::new(login, only, false, config.is_experimental)?);
             }
         }
         Ok(Self {
             platform: config.platform.clone(),
-            main: Site::new(&config.login, hosts, config.reads_tags)?,
+            main: Site::new(&config.login, hosts, config.reads_tags, config.is_experimental)?,
             direct,
             hosts: config.hosts.len(),
+            is_experimental: config.is_experimental,
         })
     }
 
@@ -161,7 +165,7 @@ fn inner_deadline(cx: &Cx) -> Instant {
 #[async_trait]
 impl Platform for Vsphere {
     fn capability(&self) -> PlatformCapability {
-        PlatformCapability { can_move: self.hosts > 1, has_autostart: true, in_flight_max: IN_FLIGHT_MAX }
+        PlatformCapability { can_move: self.hosts > 1, has_autostart: self.is_experimental, in_flight_max: IN_FLIGHT_MAX }
     }
 
     async fn inventory(&self, cx: &Cx) -> Result<Inventory> {

@@ -136,10 +136,41 @@ impl Vsphere {
             }
         }
         let mut call = Call::new(&seen.vm, "PowerOnVM_Task");
-        if !seen.is_at(host) {
-            call = call.reference("host", &self.host_at(&there, host, START, deadline).await?);
+        if !seen.is_at(host) || self.is_experimental {
+            let at = self.host_at(&there, host, START, deadline).await?;
+            self.end_maintenance(&there, host, &at, deadline).await?;
+            if !seen.is_at(host) {
+                call = call.reference("host", &at);
+            }
         }
         self.begin(task, &there, &call, START, deadline).await
+    }
+
+    /// Takes a host out of the maintenance mode that we put it into; where somebody else did, it stays.
+    async fn end_maintenance(&self, there: &There<'_>, host: &HostId, at: &MoRef, deadline: Instant) -> Result<()> {
+        let endpoint = &there.site.endpoint;
+        let failed = |error: CallError| self.at(error.into_error(START).no_effect(), there, host);
+        let wanted: &[collect::Wanted] = &[("HostSystem", &["runtime.inMaintenanceMode"])];
+        let state = collect::read_one(endpoint, at, wanted, deadline).await.map_err(failed)?;
+        if !self.is_experimental || state.text("runtime.inMaintenanceMode") != Some("true") {
+            return Ok(());
+        }
+        if !there.site.is_maintained_by_us(at, deadline).await.map_err(failed)? {
+            let message = format!("{host} is in maintenance mode, and it was not us who put it there");
+            return Err(self.at(declined(FailureKind::Refused, START, message), there, host));
+        }
+        let call = Call::new(at, "ExitMaintenanceMode_Task").text("timeout", "0");
+        let task = endpoint.ask(&call, deadline).await.and_then(|answer| collect::begun(&answer));
+        let ended = match task {
+            Ok(task) => collect::wait(endpoint, &task, deadline).await.map_err(failed)?,
+            // Out of it already, or on its way.
+            Err(error) if error.is("InvalidState") || error.is("TaskInProgress") => None,
+            Err(error) => return Err(failed(error)),
+        };
+        match ended {
+            Some(true) => Ok(()),
+            _ => Err(self.at(declined(FailureKind::Busy, START, format!("{host} is leaving maintenance mode")), there, host)),
+        }
     }
 
     pub(super) async fn start_move(&self, task: &Task, from: &HostId, to: &HostId, deadline: Instant) -> Result<Started> {

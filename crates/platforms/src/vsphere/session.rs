@@ -52,6 +52,8 @@ pub(super) struct Live {
     action: String,
     /// The service's own objects, by the names of `ServiceContent`.
     objects: BTreeMap<String, MoRef>,
+    /// As whom, in the server's own spelling: what events name.
+    pub(super) user: String,
     about: BTreeMap<String, String>,
 }
 
@@ -199,8 +201,9 @@ impl Endpoint {
         let no_manager = || CallError::Garbage("it has no session manager".to_owned());
         let manager = objects.get("sessionManager").ok_or_else(no_manager)?;
         let login = Call::new(manager, "Login").text("userName", &self.user).text("password", self.password.reveal());
-        let (_, cookie) = self.post(PATH, &action, first.as_deref(), &login, NAMESPACE, deadline).await?;
-        Ok(Live { number, cookie: cookie.or(first), action, objects, about: about.unwrap_or_default() })
+        let (session, cookie) = self.post(PATH, &action, first.as_deref(), &login, NAMESPACE, deadline).await?;
+        let user = session.text_at(&["returnval", "userName"]).unwrap_or_default().to_owned();
+        Ok(Live { number, cookie: cookie.or(first), action, objects, user, about: about.unwrap_or_default() })
     }
 
     /// The newest version that both sides speak.

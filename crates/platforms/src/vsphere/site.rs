@@ -8,9 +8,10 @@ use super::labels::Reader;
 use super::map::{self, Hosts, Ids};
 use super::mirror::Mirror;
 use super::session::Endpoint;
-use super::soap::{Call, MoRef};
+use super::soap::{self, Call, MoRef};
 use ridethrough_driver::Result;
 use ridethrough_model::{HostId, Inventory, Mono, PlatformId, VmPower};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::{Instant, timeout_at};
 
@@ -35,6 +36,9 @@ pub(super) struct Site {
     ids: Mutex<Ids>,
     picture: tokio::sync::Mutex<Picture>,
     reads_tags: bool,
+    is_experimental: bool,
+    /// Hosts in maintenance mode, and whether we put them into it.
+    maintained: Mutex<BTreeMap<String, bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,13 +72,15 @@ impl Seen {
 }
 
 impl Site {
-    pub(super) fn new(login: &Login, hosts: Hosts, reads_tags: bool) -> Result<Self> {
+    pub(super) fn new(login: &Login, hosts: Hosts, reads_tags: bool, is_experimental: bool) -> Result<Self> {
         Ok(Self {
             endpoint: Endpoint::new(login)?,
             hosts,
             ids: Mutex::default(),
             picture: tokio::sync::Mutex::default(),
             reads_tags,
+            is_experimental,
+            maintained: Mutex::default(),
         })
     }
 
@@ -88,7 +94,17 @@ impl Site {
         picture.labels.look(&self.endpoint, self.reads_tags, deadline).await?;
         let world = picture.mirror.world();
         let ids = map::ids(world, &self.hosts, live.is_vcenter());
-        let inventory = map::inventory(platform, world, &self.hosts, &ids, picture.labels.labels(), now);
+        let mut inventory = map::inventory(platform, world, &self.hosts, &ids, picture.labels.labels(), now);
+        for (id, _) in world.hosts.iter().filter(|(_, facts)| facts.in_maintenance && facts.is_connected()) {
+            if let Some(info) = ids.names.get(id).and_then(|host| inventory.hosts.get_mut(host))
+                && self.is_maintained_by_us(&MoRef::new("HostSystem", id), deadline).await?
+            {
+                // It takes orders: the first VM to be started there ends the mode.
+                info.connected = true;
+            }
+        }
+        let is_over = |id: &String| world.hosts.get(id).is_none_or(|facts| !facts.in_maintenance);
+        self.maintained.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !is_over(id));
         *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = ids;
         Ok(inventory)
     }
@@ -118,6 +134,30 @@ impl Site {
         };
         let answer = self.endpoint.call(call, deadline).await?;
         Ok(answer.child("returnval").and_then(MoRef::of))
+    }
+
+    /// Whether it was us who put a host into maintenance mode: its own last event of that says so.
+    pub(super) async fn is_maintained_by_us(&self, host: &MoRef, deadline: Instant) -> Result<bool, CallError> {
+        if !self.is_experimental {
+            return Ok(false);
+        }
+        let known = self.maintained.lock().unwrap_or_else(PoisonError::into_inner).get(&host.id).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let live = self.endpoint.live(deadline).await?;
+        let mut filter = String::from("<filter><entity>");
+        soap::reference(&mut filter, "entity", host);
+        filter.push_str("<recursion>self</recursion></entity></filter>");
+        let answer =
+            self.endpoint.call(|live| Ok(Call::new(live.object("eventManager")?, "QueryEvents").raw(&filter)), deadline).await?;
+        let is_it = |event: &&super::xml::Element| event.instance_of.as_deref() == Some("EnteredMaintenanceModeEvent");
+        let key = |event: &&super::xml::Element| event.text_at(&["key"]).and_then(|key| key.parse::<i64>().ok());
+        let last = answer.all("returnval").filter(is_it).max_by_key(key);
+        let is_ours =
+            last.and_then(|event| event.text_at(&["userName"])).is_some_and(|user| user.eq_ignore_ascii_case(&live.user));
+        self.maintained.lock().unwrap_or_else(PoisonError::into_inner).insert(host.id.clone(), is_ours);
+        Ok(is_ours)
     }
 
     /// What is under way on a VM, whoever began it.

@@ -93,6 +93,7 @@ impl Vcsim {
             login: self.login(),
             hosts: hosts.iter().map(host).collect(),
             reads_tags: true,
+            is_experimental: false,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::section::{Libvirt, Platform};
 
 pub(super) fn lint(config: &Config, findings: &mut Findings) {
     for (name, entry) in &config.platforms {
-        let Platform::Libvirt(libvirt) = &entry.value;
+        let Platform::Libvirt(libvirt) = &entry.value else { continue };
         let subject = Subject::new("platform", name, entry);
         in_clear(libvirt, &subject, findings);
         let over_tls: Vec<_> = libvirt.hosts.iter().filter(|(_, host)| host.uri.is_tls()).collect();

@@ -9,6 +9,7 @@ mod numbers;
 mod nut;
 mod power;
 mod tiers;
+mod vsphere;
 
 use super::lint;
 use crate::config::tests::{read_texts, shown};

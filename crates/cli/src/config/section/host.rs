@@ -68,6 +68,20 @@ pub(crate) enum LastResort {
 pub(crate) enum Shutdown {
     /// By a command over SSH, with the system's own `ssh`.
     Ssh(Ssh),
+    /// By vSphere, for an ESXi host: through vCenter, or by the host itself where that is gone. Needs `experimental = true` in its
+    /// platform.
+    Vsphere(At<ByVsphere>),
+}
+
+/// How vSphere shuts an ESXi host down.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ByVsphere {
+    /// Whether it enters maintenance mode first, so that DRS and HA put nothing on it any more. It leaves that mode again when its VMs are
+    /// to be started. Default: `false`.
+    pub(crate) maintenance: Option<bool>,
+    /// How long entering maintenance mode may take before it is shut down without. Default: `"60s"`.
+    pub(crate) maintenance_time: Option<Time>,
 }
 
 /// A command over SSH.
@@ -127,7 +141,18 @@ pub(crate) struct Ipmi {
 impl Host {
     /// The SSH settings, where it is told to shut down by SSH.
     pub(crate) fn ssh(&self) -> Option<&Ssh> {
-        self.shutdown.as_ref().map(|Shutdown::Ssh(ssh)| ssh)
+        match &self.shutdown {
+            Some(Shutdown::Ssh(ssh)) => Some(ssh),
+            _ => None,
+        }
+    }
+
+    /// How vSphere shuts it down, where it is to.
+    pub(crate) fn by_vsphere(&self) -> Option<&At<ByVsphere>> {
+        match &self.shutdown {
+            Some(Shutdown::Vsphere(written)) => Some(written),
+            _ => None,
+        }
     }
 
     /// What stops it when nobody else can.
