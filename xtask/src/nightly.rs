@@ -17,6 +17,10 @@ const LAB_RUNS: u64 = 10;
 pub(crate) fn command(root: &Path) -> Result<bool> {
     println!("=== simulator, {SIM_SEEDS} seeds");
     let mut is_ok = crate::seeds::command(root, &[SIM_SEEDS.to_owned()])?;
+    println!("=== planner, 1,000 outages of each kind");
+    let outages = ["run", "-q", "--release", "-p", "ridethrough-proof", "--", "outages", "1000"];
+    let (is_played, _) = ci::run_cargo(root, &outages, &[], None)?;
+    is_ok &= is_played;
     let (is_built, _) = ci::run_cargo(root, &["build", "-p", "ridethrough-cli"], &[], None)?;
     is_ok &= is_built;
     let mut failed = Vec::new();

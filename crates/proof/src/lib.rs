@@ -9,3 +9,4 @@ pub mod golden;
 pub mod instance;
 pub mod outages;
 pub mod referee;
+pub mod wide;

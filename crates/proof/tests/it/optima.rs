@@ -1,7 +1,10 @@
 //! Proven optima: what `docs/planner.md` says of the gap holds for instances of ours and, where they are at hand, for those of others.
 
+use ridethrough_decide::schedule::{Effort, Rigour, Warm, certify, solve};
 use ridethrough_proof::golden::outcome;
 use ridethrough_proof::instance::Instance;
+use ridethrough_proof::referee::judge;
+use ridethrough_proof::wide::Wide;
 use std::path::{Path, PathBuf};
 
 fn check(file: &Path) {
@@ -44,4 +47,35 @@ fn skipped(line: &str) {
     let list = root().join("target/skipped.txt");
     let text = std::fs::read_to_string(&list).unwrap_or_default();
     std::fs::write(&list, format!("{text}{line}\n")).expect("target is writable");
+}
+
+#[test]
+fn with_several_batteries_needs_and_company_the_planner_stays_near_the_optimum_too() {
+    let file = root().join("tests/golden/wide.json");
+    let cases = Wide::read(&file.to_string_lossy()).expect("the file lies in the tree");
+    assert!(cases.len() >= 50, "{} instances", cases.len());
+    let (mut fewer, mut gaps) = (Vec::new(), Vec::new());
+    for case in &cases {
+        let problem = case.problem();
+        let solution = solve(&problem, Effort::for_size(problem.vms.len()), &Warm::default());
+        let laws = case.laws();
+        let drains: Vec<_> = laws.iter().map(|(law, _)| move |watts: f64| law.drain(watts)).collect();
+        let drains: Vec<&dyn Fn(f64) -> f64> = drains.iter().map(|drain| drain as &dyn Fn(f64) -> f64).collect();
+        let allowed: Vec<f64> = laws.iter().map(|(_, budget)| *budget).collect();
+        let verdict = judge(&problem, &solution.draft, &drains, &allowed);
+        assert!(solution.fits && verdict.faults.is_empty(), "seed {}: {:?}", case.seed, verdict.faults);
+        let bound = certify(&problem, &solution, Rigour::QUICK);
+        assert!(bound as f64 >= case.optimum.value as f64 * 0.999, "seed {}: bound {bound} below the optimum", case.seed);
+        if solution.saved < case.optimum.saved {
+            fewer.push(case.seed);
+        } else {
+            let gap = (case.optimum.value as f64 - solution.value as f64) / case.optimum.value as f64 * 100.0;
+            gaps.push((gap, case.seed));
+        }
+    }
+    gaps.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mean = gaps.iter().map(|(gap, _)| gap.max(0.0)).sum::<f64>() / gaps.len() as f64;
+    println!("{} instances, mean gap {mean:.3} %, worst {:?}, fewer saved in {fewer:?}", cases.len(), &gaps[..3]);
+    assert!(fewer.len() * 20 <= cases.len(), "in {fewer:?} fewer critical VMs move than could");
+    assert!(mean <= 0.5 && gaps[0].0 <= 6.0, "mean gap {mean:.3} %, worst {:?}", &gaps[..5]);
 }
