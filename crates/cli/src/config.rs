@@ -21,7 +21,7 @@ mod syntax;
 mod tests;
 pub(crate) mod value;
 
-pub(crate) use convert::{pace, platform_of, policy, topology};
+pub(crate) use convert::{hook_limit, hooks, pace, platform_of, policy, topology};
 pub(crate) use render::render;
 pub(crate) use secret::{SecretError, SecretSource};
 pub(crate) use source::{Located, Place};
@@ -113,6 +113,9 @@ impl Config {
         self.loads.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.platforms.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
         self.hosts.values_mut().for_each(|entry| entry.value.resolve(entry.place.source.folder()));
+        for entry in &mut self.tiers {
+            entry.value.hooks.iter_mut().for_each(|hooks| hooks.resolve(entry.place.source.folder()));
+        }
     }
 }
 

@@ -15,18 +15,19 @@ use crate::config::section::{self, Load, Nut, Ups};
 use crate::config::{self, Config, Located, SecretError, SecretSource};
 use crate::failure::Failure;
 use crate::output::Style;
-use ridethrough_controller::{Endpoints, identity};
+use ridethrough_controller::{Endpoints, HookCall, identity};
 use ridethrough_decide::SiteConfig;
 use ridethrough_devices::nut;
 use ridethrough_driver::tls::Trust;
 use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
-use ridethrough_model::{HostId, LoadId, PlatformId, UpsId};
+use ridethrough_model::{HookOf, HostId, LoadId, PlatformId, UpsId};
 use ridethrough_platforms::vsphere::Vsphere;
 use ridethrough_platforms::{ipmi, libvirt, redfish, ssh, wol};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The port of a BMC, of sshd, of upsd.
 const PORTS: (u16, u16, u16) = (623, 22, 3493);
@@ -132,6 +133,12 @@ pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
         if let Load::Command(load) = &entry.value {
             endpoints.loads.insert(LoadId::new(name.as_str()), order::load_means(name, load)?);
         }
+    }
+    for (hook, written, hooks) in config::hooks(config) {
+        let name = if let HookOf::Host(host) = &hook.of { host.as_str() } else { "" };
+        let order = order::order(hook.moment.word(), name, written)?;
+        let time_max = Duration::from_millis(config::hook_limit(hooks).0);
+        endpoints.hooks.insert(hook, HookCall { order, time_max });
     }
     Ok(endpoints)
 }

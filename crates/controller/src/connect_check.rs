@@ -4,12 +4,13 @@ mod last_resort;
 mod loads;
 mod masters;
 
+use crate::hooks::HookCall;
 use ridethrough_decide::SiteConfig;
 use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
-    Finding, FindingLevel, HostId, HostPowerState, Inventory, LoadId, Mono, PlatformId, Reading, Silence, SilenceKind, Topology,
-    UpsId, UpsTopology, Vm,
+    Finding, FindingLevel, Hook, HostId, HostPowerState, Inventory, LoadId, Mono, PlatformId, Reading, Silence, SilenceKind,
+    Topology, UpsId, UpsTopology, Vm,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Endpoints {
     pub hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
     /// The dead-man timers of hosts.
     pub last_resorts: BTreeMap<HostId, Arc<dyn LastResort>>,
+    /// What stands behind hooks.
+    pub hooks: BTreeMap<Hook, HookCall>,
     /// Means to see, stop and start a load that is no host.
     pub loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
 }

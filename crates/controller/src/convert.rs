@@ -357,6 +357,9 @@ fn gate_text(gate: &Gate, plan: &Plan, names: &Names) -> String {
         Gate::HostReady(host) => format!("host {host} is up"),
         Gate::HostOff(host) => format!("host {host} is proven off"),
         Gate::LoadReady(load) => format!("load {load} is on"),
+        Gate::StopDue { .. } => "the first stop of its tier is due".to_owned(),
+        Gate::StartDue { .. } => "the first start of its tier is due".to_owned(),
+        Gate::TierStopped { .. } => "no VM of its tier is being stopped any more".to_owned(),
     }
 }
 
@@ -375,5 +378,6 @@ fn op_word(op: &Op) -> &'static str {
         Op::WakeHost { .. } => "wake-host",
         Op::StopLoad { .. } => "stop-load",
         Op::StartLoad { .. } => "start-load",
+        Op::CallHook { .. } => "call-hook",
     }
 }

@@ -9,6 +9,7 @@ pub mod connect_check;
 mod convert;
 mod durable;
 mod event;
+mod hooks;
 pub mod identity;
 mod mailbox;
 mod main_loop;
@@ -26,6 +27,7 @@ mod voice;
 
 pub use clock::Clock;
 pub use connect_check::Endpoints;
+pub use hooks::HookCall;
 pub use pace::Pace;
 pub use reload::{Fresh, Prints, Reloading, Reread, Unfit};
 pub use server::{ListenError, ServerParts, listen};

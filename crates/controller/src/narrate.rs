@@ -238,7 +238,7 @@ pub fn op_text(op: &Op, names: &Names) -> String {
             format!("{} autostart of VM {} on {host}", if *enabled { "put back" } else { "pause" }, name(vm))
         }
         Op::ShutDownHost { host } => format!("shut down host {host}"),
-        Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => op.to_string(),
+        Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } | Op::CallHook { .. } => op.to_string(),
     }
 }
 

@@ -6,12 +6,13 @@
 
 use crate::clock::Clock;
 use crate::connect_check::Endpoints;
+use crate::hooks::{self, HookCall};
 use crate::pace::Pace;
 use crate::poller::panic_text;
 use ridethrough_decide::StepReply;
 use ridethrough_driver::{Cx, Error, HostPower, Platform};
 use ridethrough_model::{
-    ActionId, Failure, FailureKind, HostId, LoadId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect, VmId,
+    ActionId, Failure, FailureKind, Hook, HostId, LoadId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -71,6 +72,7 @@ enum Object<'a> {
     Vm(&'a VmId),
     Host(&'a HostId),
     Load(&'a LoadId),
+    Hook(&'a Hook),
     /// What is about none of them.
     Site,
 }
@@ -78,7 +80,8 @@ enum Object<'a> {
 impl Job {
     fn object(&self) -> Object<'_> {
         let op = self.call.op();
-        let other = || op.load().map(Object::Load).or_else(|| op.host().map(Object::Host));
+        let load = || op.load().map(Object::Load).or_else(|| op.hook().map(Object::Hook));
+        let other = || load().or_else(|| op.host().map(Object::Host));
         op.vm().map(Object::Vm).or_else(other).unwrap_or(Object::Site)
     }
     fn platform(&self) -> Option<PlatformId> {
@@ -102,6 +105,7 @@ pub(crate) struct Performers {
     platforms: BTreeMap<PlatformId, Arc<dyn Platform>>,
     hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
     loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
+    hooks: BTreeMap<Hook, HookCall>,
     queue: VecDeque<Job>,
     /// What has no reply yet, waiting or under way.
     open: BTreeSet<(Ticket, u8)>,
@@ -111,19 +115,15 @@ pub(crate) struct Performers {
 }
 
 impl Performers {
-    pub(crate) fn new(
-        clock: Clock,
-        pace: Arc<Pace>,
-        platforms: BTreeMap<PlatformId, Arc<dyn Platform>>,
-        hosts: BTreeMap<HostId, Vec<Arc<dyn HostPower>>>,
-        loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
-    ) -> Self {
+    pub(crate) fn new(clock: Clock, pace: Arc<Pace>, endpoints: Endpoints) -> Self {
+        let Endpoints { platforms, hosts, loads, hooks, .. } = endpoints;
         Self {
             clock,
             pace,
             platforms,
             hosts,
             loads,
+            hooks,
             queue: VecDeque::new(),
             open: BTreeSet::new(),
             refused: VecDeque::new(),
@@ -137,6 +137,7 @@ impl Performers {
         self.platforms = endpoints.platforms;
         self.hosts = endpoints.hosts;
         self.loads = endpoints.loads;
+        self.hooks = endpoints.hooks;
         self.pace = pace;
     }
 
@@ -223,6 +224,12 @@ impl Performers {
     fn send(&mut self, job: Job) {
         let now = self.clock.now().mono;
         let call = job.call.clone();
+        if let Some(hook) = call.op().hook().cloned() {
+            let (behind, ticket) = (self.hooks.get(&hook).cloned(), job.ticket);
+            let handle = self.workers.spawn(async move { hooks::call(behind, &hook, ticket, now).await });
+            self.under_way.insert(handle.id(), job);
+            return;
+        }
         let handle = match job.platform() {
             Some(id) => {
                 let platform = self.platforms.get(&id).cloned();

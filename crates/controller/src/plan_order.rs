@@ -28,5 +28,9 @@ fn waits_for(action: &Action, other: &Action) -> bool {
         Gate::HostReady(host) => matches!(&other.op, Op::WakeHost { host: woken } if woken == host),
         Gate::HostOff(host) => matches!(&other.op, Op::ShutDownHost { host: down } if down == host),
         Gate::LoadReady(load) => matches!(&other.op, Op::StartLoad { load: started } if started == load),
+        // What the first of its tier waits for; the first itself waits for the hook.
+        Gate::StopDue { rank } => other.op.is_stop() && other.rank.is_some_and(|other| other > *rank),
+        Gate::StartDue { rank } => matches!(other.op, Op::StartVm { .. }) && other.rank.is_some_and(|other| other < *rank),
+        Gate::TierStopped { rank } => matches!(other.op, Op::ShutDownVm { .. }) && other.rank == Some(*rank),
     })
 }

@@ -8,7 +8,7 @@ use crate::pace::Pace;
 use ridethrough_api::code;
 use ridethrough_decide::{Part, Proposal, SiteConfig};
 use ridethrough_driver::Cx;
-use ridethrough_model::{Finding, HostId, Inventory, LoadId, PlatformId, Reading, UpsId};
+use ridethrough_model::{Finding, Hook, HostId, Inventory, LoadId, PlatformId, Reading, UpsId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Prints {
     pub hosts: BTreeMap<HostId, String>,
     /// Loads that can be told something.
     pub loads: BTreeMap<LoadId, String>,
+    /// Hooks.
+    pub hooks: BTreeMap<Hook, String>,
 }
 
 impl Prints {
@@ -52,6 +54,7 @@ impl Prints {
         parts.extend(different(&self.platforms, &new.platforms).map(|id| Part::Platform(id.clone())));
         parts.extend(different(&self.hosts, &new.hosts).map(|id| Part::Host(id.clone())));
         parts.extend(different(&self.loads, &new.loads).map(|id| Part::Load(id.clone())));
+        parts.extend(different(&self.hooks, &new.hooks).map(|hook| Part::Hook(hook.clone())));
         parts
     }
 }
@@ -271,7 +274,8 @@ impl Trial {
     /// Takes the drivers of before for what did not change, and looks once at every UPS and platform that did.
     async fn look(self, mut fresh: Fresh) -> Ready {
         let changed = self.prints.changes(&fresh.prints);
-        let Endpoints { devices, platforms, hosts, last_resorts, loads } = &mut fresh.endpoints;
+        // A hook keeps nothing: those of before are no better than these.
+        let Endpoints { devices, platforms, hosts, last_resorts, loads, hooks: _ } = &mut fresh.endpoints;
         let old = self.endpoints;
         keep(devices, old.devices, |id| changed.contains(&Part::Ups(id.clone())));
         keep(platforms, old.platforms, |id| changed.contains(&Part::Platform(id.clone())));

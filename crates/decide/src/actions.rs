@@ -8,7 +8,8 @@ use crate::site::{Live, Site};
 use ridethrough_model::entry::Outcome;
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
-    Action, ActionId, Entry, Failure, FailureKind, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId, VmPower,
+    Action, ActionId, Entry, Failure, FailureKind, HookOf, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId,
+    VmPower,
 };
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ const POLL_EVERY: Millis = Millis::from_secs(1);
 /// How often a host's power is asked after while something was done to it.
 pub(crate) const OBSERVE_EVERY: Millis = Millis::from_secs(2);
 /// A question unanswered for so long is asked again.
-const ANSWER_MAX: Millis = Millis::from_secs(60);
+pub(crate) const ANSWER_MAX: Millis = Millis::from_secs(60);
 /// A stop that nobody wants any more is waited for this many budgets; a guest that is slow still goes down, and must be seen to.
 const GIVE_UP_BUDGETS: u64 = 3;
 /// How long after a failed attempt the next one is made.
@@ -91,7 +92,29 @@ impl<'a> Gates<'a> {
             Gate::HostOff(host) => self.site.is_proven_off(host, self.now),
             Gate::LoadReady(_) if self.site.is_planted(Plant::StorageNotAwaited) => true,
             Gate::LoadReady(load) => self.site.is_load_ready(load, self.now),
+            Gate::StopDue { rank } => self.is_due(*rank, |op| matches!(op, Op::ShutDownVm { .. })),
+            Gate::StartDue { rank } => self.is_due(*rank, |op| matches!(op, Op::StartVm { .. })),
+            Gate::TierStopped { rank } => !self
+                .of_tier(*rank, |op| matches!(op, Op::ShutDownVm { .. }))
+                .any(|action| !self.is_off(action) && self.run.actions.get(&action.id).is_none_or(|state| !state.is_settled())),
         }
+    }
+
+    /// The steps of a tier that are really done, of one kind.
+    fn of_tier(&self, rank: usize, is_kind: fn(&Op) -> bool) -> impl Iterator<Item = &'a Action> {
+        let actions = self.plan.actions.values();
+        actions.filter(move |action| action.rank == Some(rank) && !action.observe_only && is_kind(&action.op))
+    }
+
+    /// Whether one of them is held up by its tier's hook alone.
+    fn is_due(&self, rank: usize, is_kind: fn(&Op) -> bool) -> bool {
+        let is_hook = |gate: &Gate| {
+            let Gate::Settled(id) = gate else { return false };
+            let hook = self.run.actions.get(id).and_then(|state| state.op.hook());
+            hook.is_some_and(|hook| matches!(hook.of, HookOf::Tier(_)))
+        };
+        self.of_tier(rank, is_kind)
+            .any(|action| action.gates.iter().chain(&action.gates_hard).all(|gate| is_hook(gate) || self.holds(gate)))
     }
 
     fn may_start(&self, action: &Action) -> bool {
@@ -249,17 +272,21 @@ impl Site {
         let mut given_up = Vec::new();
         for (id, state) in run.actions.iter().filter(|(_, state)| state.is_in_flight()) {
             let Some(since) = self.live.get(id).map(|live| live.attempt_at).or(state.since) else { continue };
-            let waited = now.mono.since(since);
+            let is_hook = state.op.hook().is_some();
+            let waited = if is_hook { self.hook_waited(*id, state, now.mono) } else { now.mono.since(since) };
             if !state.has_overrun && waited >= state.budget {
-                overran.push((*id, state.budget));
+                overran.push((*id, state.budget, state.op.hook().cloned()));
             }
             let is_wanted = run.plan.as_ref().is_some_and(|plan| plan.actions.contains_key(id));
             if state.op.is_stop() && !is_wanted && waited >= state.budget.scaled(GIVE_UP_BUDGETS, 1) {
                 given_up.push((*id, state.attempts, self.op_text(&state.op), waited));
             }
         }
-        for (action, budget) in overran {
+        for (action, budget, hook) in overran {
             self.append(Entry::Overran { action, budget }, now);
+            if let Some(hook) = hook {
+                self.note_hook_failed(&hook, &format!("has not ended within {budget}"), now);
+            }
             self.want_plan("a step has used its budget");
         }
         for (action, attempt, text, waited) in given_up {
@@ -277,6 +304,10 @@ impl Site {
         for (id, state) in in_flight {
             if matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. }) {
                 self.ask_after_host(id, &state, now);
+                continue;
+            }
+            if state.op.hook().is_some() {
+                self.ask_after_hook(id, &state, now);
                 continue;
             }
             if let Some(load) = state.op.load().cloned() {

@@ -76,7 +76,8 @@ impl Site {
             | Op::ShutDownHost { .. }
             | Op::WakeHost { .. }
             | Op::StopLoad { .. }
-            | Op::StartLoad { .. } => self.is_restrained() && !self.is_planted(Plant::HoldIgnored),
+            | Op::StartLoad { .. }
+            | Op::CallHook { .. } => self.is_restrained() && !self.is_planted(Plant::HoldIgnored),
         }
     }
 

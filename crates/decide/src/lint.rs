@@ -4,7 +4,7 @@
 use crate::feed::HostRisk;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::plan::Gate;
-use ridethrough_model::{Action, Bytes, Finding, HostId, Op, Plan, VmId};
+use ridethrough_model::{Action, Bytes, Finding, Hook, HookMoment, HookOf, HostId, Op, Plan, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything wrong with a plan, given the facts it was made from.
@@ -18,6 +18,7 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Finding> {
     hosts_are_empty_first(plan, snapshot, &mut findings);
     force_is_last(plan, snapshot, &mut findings);
     loads_outlive_hosts(plan, snapshot, &mut findings);
+    hooks_hold_nobody_up(plan, &mut findings);
     findings
 }
 
@@ -119,6 +120,30 @@ fn loads_outlive_hosts(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<
                 let message = format!("It would be told to stop while {host}, which needs it, may still run.");
                 findings.push(error(format!("load {load}"), message));
             }
+        }
+    }
+}
+
+/// A hook is waited for only where a last safe moment passes it by; one about a host that is off is never called before.
+fn hooks_hold_nobody_up(plan: &Plan, findings: &mut Vec<Finding>) {
+    let hook = |gate: &Gate| match gate {
+        Gate::Settled(id) | Gate::Done(id) => plan.actions.get(id).and_then(|other| other.op.hook()),
+        _ => None,
+    };
+    for action in plan.actions.values() {
+        let is_stop = matches!(action.op, Op::ShutDownVm { .. } | Op::ShutDownHost { .. });
+        let waits = action.gates_hard.iter().find_map(hook);
+        let waits = waits.or_else(|| action.gates.iter().find_map(hook).filter(|_| is_stop && action.last_safe.is_none()));
+        if let Some(hook) = waits {
+            findings.push(error(format!("hook {hook}"), format!("If it hangs, this is never done: {}.", action.op)));
+        }
+        if let Op::CallHook { hook: Hook { of: HookOf::Host(host), moment: HookMoment::AfterStop } } = &action.op
+            && !action.gates_hard.contains(&Gate::HostOff(host.clone()))
+        {
+            findings.push(error(
+                format!("host {host}"),
+                "Its hook after the stop would be called while it may still run.".to_owned(),
+            ));
         }
     }
 }

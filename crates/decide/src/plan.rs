@@ -6,7 +6,7 @@
 
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
-use crate::{plan_back, plan_hosts, plan_loads, plan_outage};
+use crate::{plan_back, plan_hooks, plan_hosts, plan_loads, plan_outage};
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{Action, ActionId, HostId, Ids, LoadId, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, Why};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,9 @@ pub(crate) enum Need {
     HostReady(HostId),
     HostOff(HostId),
     LoadReady(LoadId),
+    StopDue { rank: usize },
+    StartDue { rank: usize },
+    TierStopped { rank: usize },
 }
 
 /// A step without a number.
@@ -76,6 +79,7 @@ pub fn plan(snapshot: &Snapshot<'_>, ids: &mut Ids) -> (Plan, PlanReport) {
     let loads = plan_loads::acting_loads(snapshot);
     plan_loads::draft(snapshot, &loads, &mut steps, &mut report);
     plan_back::draft(snapshot, &mut steps, &mut report);
+    plan_hooks::draft(snapshot, &at_risk, &mut steps);
     let of_loads = loads.iter().flat_map(|load| load.upses.iter());
     let upses: BTreeSet<&UpsId> = at_risk.iter().flat_map(|host| host.upses.iter()).chain(of_loads).collect();
     let plan = Plan {
@@ -115,6 +119,9 @@ fn number(snapshot: &Snapshot<'_>, steps: Vec<Step>, ids: &mut Ids) -> BTreeMap<
         Need::HostReady(host) => Some(Gate::HostReady(host)),
         Need::HostOff(host) => Some(Gate::HostOff(host)),
         Need::LoadReady(load) => Some(Gate::LoadReady(load)),
+        Need::StopDue { rank } => Some(Gate::StopDue { rank }),
+        Need::StartDue { rank } => Some(Gate::StartDue { rank }),
+        Need::TierStopped { rank } => Some(Gate::TierStopped { rank }),
     };
     steps
         .into_iter()

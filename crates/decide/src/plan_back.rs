@@ -7,11 +7,12 @@ use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
 use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
+use crate::plan_hooks::time_before_stop;
 use crate::plan_loads;
 use crate::plan_outage::FORCE_LEAD;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::entry::Home;
-use ridethrough_model::{Finding, HostId, Millis, Op, PlanReport, UpsId, VmId};
+use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, UpsId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every start before this one: more than any tier's rank.
@@ -111,10 +112,12 @@ fn survives(snapshot: &Snapshot<'_>, host: &HostId, upses: &BTreeSet<UpsId>, ran
         .homes
         .values()
         .filter(|home| home.rank <= rank && shares_power(snapshot, home, upses))
-        .map(|home| snapshot.policy.tier(home.rank).stop_budget)
+        .map(|home| snapshot.policy.tier(home.rank))
+        .map(|tier| tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name)))
         .max()
         .unwrap_or(Millis::ZERO);
-    let needed = slowest + topology.shutdown_time + FORCE_LEAD;
+    let hook = time_before_stop(snapshot.topology, HookOf::Host(host.clone()));
+    let needed = slowest + topology.shutdown_time + hook + FORCE_LEAD;
     let mut good = 0_u32;
     let mut reason = String::new();
     for ups in upses {

@@ -41,7 +41,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
 /// The last moment for the host: its own, or when the last of its VMs that began too late has been forced.
 fn after_force(host: &ActingHost<'_>, steps: &[Step]) -> Mono {
     let forced = steps.iter().filter(|step| matches!(&step.op, Op::PowerOffVm { host: at, .. } if at == host.id));
-    let last = forced.map(|step| step.not_before + FORCE_LEAD).max();
+    let last = forced.map(|step| step.not_before + FORCE_LEAD + host.hook_time).max();
     last.map_or(host.shut_down_at(), |last| last.max(host.shut_down_at()))
 }
 

@@ -8,11 +8,12 @@ use crate::feed::HostRisk;
 use crate::optimum::{Kept, Optimum};
 use crate::place::{Lanes, Room, move_time};
 use crate::plan::{Need, Step};
+use crate::plan_hooks::time_before_stop;
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::plan::Fate;
 use ridethrough_model::policy::OnOutage;
-use ridethrough_model::{Finding, ForceOff, HostId, HostTopology, Millis, Mono, Op, PlanReport, Tier, UpsId, Vm};
+use ridethrough_model::{Finding, ForceOff, HookOf, HostId, HostTopology, Millis, Mono, Op, PlanReport, Tier, UpsId, Vm};
 use std::collections::BTreeSet;
 
 /// A host whose power ends and whose domains act.
@@ -27,6 +28,8 @@ pub(crate) struct ActingHost<'a> {
     pub(crate) on_battery_since: Mono,
     pub(crate) observe_only: bool,
     pub(crate) is_emergency: bool,
+    /// What its hook before the stop may take.
+    pub(crate) hook_time: Millis,
 }
 
 /// Time kept between powering VMs off and telling the host to shut down.
@@ -42,7 +45,7 @@ impl ActingHost<'_> {
     }
     /// What still runs then is powered off.
     pub(crate) fn force_at(&self) -> Mono {
-        self.shut_down_at() - FORCE_LEAD
+        self.shut_down_at() - self.hook_time - FORCE_LEAD
     }
     /// When a VM is powered off whose clean stop began then. Where too little time was left for that stop, it gets what there is
     /// before the power ends, and all it needs if that should have ended before: to power it off at once would spare nobody.
@@ -89,6 +92,7 @@ pub(crate) fn acting_hosts<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingHost<'a>
             on_battery_since: saves.iter().map(|save| save.1).max().unwrap_or(since),
             upses,
             is_emergency,
+            hook_time: time_before_stop(snapshot.topology, HookOf::Host(id.clone())),
         });
     }
     acting
@@ -339,12 +343,13 @@ pub(crate) fn host_must_act_at(snapshot: &Snapshot<'_>, id: &HostId, topology: &
     let mut slowest = Millis::ZERO;
     for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
         let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
-        slowest = slowest.max(tier.stop_budget);
+        slowest = slowest.max(tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name.clone())));
         if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
             moves = moves + move_time(snapshot, vm.memory);
         }
     }
-    ends_at - topology.shutdown_time - FORCE_LEAD - slowest - lead_of(moves)
+    let hook = time_before_stop(snapshot.topology, HookOf::Host(id.clone()));
+    ends_at - topology.shutdown_time - hook - FORCE_LEAD - slowest - lead_of(moves)
 }
 
 /// What moves need before the last safe moment: their time, and that of giving them up.

@@ -7,7 +7,8 @@
 use crate::input::CommandReply;
 use crate::site::Site;
 use ridethrough_model::{
-    DomainId, DomainMode, Entry, Finding, FindingLevel, HostId, Inventory, LoadId, Now, PlatformId, Reading, Severity, UpsId,
+    DomainId, DomainMode, Entry, Finding, FindingLevel, Hook, HostId, Inventory, LoadId, Now, PlatformId, Reading, Severity,
+    UpsId,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,6 +24,8 @@ pub enum Part {
     Host(HostId),
     /// A load that can be told something.
     Load(LoadId),
+    /// A hook of a tier or host.
+    Hook(Hook),
 }
 
 impl fmt::Display for Part {
@@ -32,6 +35,7 @@ impl fmt::Display for Part {
             Self::Platform(id) => write!(f, "platform {id}"),
             Self::Host(id) => write!(f, "host {id}"),
             Self::Load(id) => write!(f, "load {id}"),
+            Self::Hook(hook) => write!(f, "the hook {hook}"),
         }
     }
 }

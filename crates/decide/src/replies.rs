@@ -23,6 +23,10 @@ impl Site {
         let attempt = state.attempts;
         let is_host = matches!(state.op, Op::ShutDownHost { .. } | Op::WakeHost { .. });
         let has_task = matches!(state.phase, ActionPhase::Accepted(_));
+        if state.op.hook().is_some() {
+            self.take_hook_reply(action, attempt, reply, now);
+            return;
+        }
         if state.op.load().is_some() {
             self.take_load_reply(action, attempt, has_task, reply, now);
             return;
@@ -92,7 +96,9 @@ impl Site {
         live.asked_at = None;
         live.next_at = now.mono + RETRY_AFTER;
         let is_final = self.run.as_ref().and_then(|run| run.actions.get(&action)).is_some_and(|state| state.is_failed_for_good());
-        if failed && is_final {
+        if let Some(hook) = op.hook().filter(|_| failed && is_final) {
+            self.note_hook_failed(hook, &format!("failed: {words}"), now);
+        } else if failed && is_final {
             let text = format!("Failed for good: {}: {words}.", self.op_text(&op));
             self.notice_once(&format!("failed {action}"), Severity::Warning, Some("RT0411"), text, now);
         }
@@ -120,7 +126,8 @@ impl Site {
             | Op::ShutDownHost { .. }
             | Op::WakeHost { .. }
             | Op::StopLoad { .. }
-            | Op::StartLoad { .. } => {}
+            | Op::StartLoad { .. }
+            | Op::CallHook { .. } => {}
         }
     }
 

@@ -1,9 +1,10 @@
 //! One run: the fold over its records. Execution and recovery both go through [`RunState::apply`]; an illegal record is an error.
 
+use crate::hooks::is_last_word;
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
-    ActionId, Entry, Failure, FailureKind, HostId, LoadId, Millis, Mono, Op, Plan, PlanReport, PowerEvent, Ppm, Record, RunId,
-    TaskRef, UpsId, VmId,
+    ActionId, Entry, Failure, FailureKind, Hook, HookMoment, HookOf, HostId, LoadId, Millis, Mono, Op, Plan, PlanReport,
+    PowerEvent, Ppm, Record, RunId, TaskRef, TierName, UpsId, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,11 +26,22 @@ pub enum ActionPhase {
     Dropped(String),
 }
 
+/// Which way a tier or host went last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Something of it was told to go down.
+    Down,
+    /// Something of it was told to come back.
+    Up,
+}
+
 /// One action over all its attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionState {
     /// What.
     pub op: Op,
+    /// The tier it belongs to.
+    pub tier: Option<TierName>,
     /// Where it stands.
     pub phase: ActionPhase,
     /// Attempts so far.
@@ -64,6 +76,7 @@ impl ActionState {
         match &self.phase {
             ActionPhase::Failed(failure) => {
                 self.attempts >= self.attempts_max
+                    || is_last_word(&self.op, failure)
                     || !matches!(failure.kind, FailureKind::Unreachable | FailureKind::Busy | FailureKind::Protocol)
             }
             _ => false,
@@ -123,6 +136,10 @@ pub struct RunState {
     pub hosts_down: BTreeSet<HostId>,
     /// Loads that we stopped, or began to.
     pub loads_down: BTreeSet<LoadId>,
+    /// Hooks that were called since what they are about last went the other way.
+    pub hooks_called: BTreeSet<Hook>,
+    /// Which way tiers and hosts went last.
+    pub sides: BTreeMap<HookOf, Side>,
     /// Hosts past the point of no return.
     pub latched: BTreeSet<HostId>,
     /// Domains that began to act, by the last edge about them.
@@ -166,6 +183,8 @@ impl RunState {
             moved: BTreeSet::new(),
             hosts_down: BTreeSet::new(),
             loads_down: BTreeSet::new(),
+            hooks_called: BTreeSet::new(),
+            sides: BTreeMap::new(),
             latched: BTreeSet::new(),
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
@@ -302,6 +321,7 @@ impl RunState {
         for action in plan.actions.values() {
             let state = self.actions.entry(action.id).or_insert_with(|| ActionState {
                 op: action.op.clone(),
+                tier: action.tier.clone(),
                 phase: ActionPhase::Planned,
                 attempts: 0,
                 attempts_max: action.attempts_max,
@@ -336,6 +356,8 @@ impl RunState {
         state.phase = ActionPhase::Intended;
         state.since.get_or_insert(at);
         state.tried_in = Some(self.seq + 1);
+        let tier = state.tier.clone();
+        self.turn(op, tier);
         match op {
             Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } | Op::SuspendVm { vm, .. } => {
                 self.left_off.remove(vm);
@@ -353,6 +375,33 @@ impl RunState {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What goes one way has its hooks of the other way to be called again.
+    fn turn(&mut self, op: &Op, tier: Option<TierName>) {
+        let tier = tier.map(HookOf::Tier);
+        let (of, side) = match op {
+            Op::ShutDownVm { .. } => (tier, Side::Down),
+            Op::StartVm { .. } => (tier, Side::Up),
+            Op::ShutDownHost { host } => (Some(HookOf::Host(host.clone())), Side::Down),
+            Op::WakeHost { host } => (Some(HookOf::Host(host.clone())), Side::Up),
+            Op::CallHook { hook } => {
+                self.forget_hooks(&hook.of, !hook.moment.is_of_stop());
+                self.hooks_called.insert(hook.clone());
+                return;
+            }
+            _ => return,
+        };
+        if let Some(of) = of {
+            self.forget_hooks(&of, side == Side::Up);
+            self.sides.insert(of, side);
+        }
+    }
+
+    fn forget_hooks(&mut self, of: &HookOf, of_stop: bool) {
+        for moment in HookMoment::ALL.into_iter().filter(|moment| moment.is_of_stop() == of_stop) {
+            self.hooks_called.remove(&of.at(moment));
+        }
     }
 
     fn open_attempt(&mut self, action: ActionId, attempt: u32) -> Result<&mut ActionState, String> {
@@ -435,6 +484,9 @@ impl RunState {
             }
             Op::ShutDownHost { host } if !others().any(|o| matches!(o, Op::ShutDownHost { host: down } if down == host)) => {
                 self.hosts_down.remove(host);
+            }
+            Op::CallHook { hook } => {
+                self.hooks_called.remove(hook);
             }
             Op::StopLoad { load } if !others().any(|o| matches!(o, Op::StopLoad { load: down } if down == load)) => {
                 self.loads_down.remove(load);

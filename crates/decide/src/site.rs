@@ -431,6 +431,8 @@ impl Site {
             moved: run.map_or(&NONE.moved, |run| &run.moved),
             hosts_down: run.map_or(&NONE.hosts_down, |run| &run.hosts_down),
             loads_down: run.map_or(&NONE.loads_down, |run| &run.loads_down),
+            hooks_called: run.map_or(&NONE.hooks_called, |run| &run.hooks_called),
+            sides: run.map_or(&NONE.sides, |run| &run.sides),
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }

@@ -2,10 +2,10 @@
 
 use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
-use crate::run::{ActionPhase, ActionState, RunState};
+use crate::run::{ActionPhase, ActionState, RunState, Side};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op, PlanCause,
+    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op, PlanCause,
     PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,6 +152,10 @@ pub struct Snapshot<'a> {
     pub hosts_down: &'a BTreeSet<HostId>,
     /// Loads that we stopped.
     pub loads_down: &'a BTreeSet<LoadId>,
+    /// Hooks that were called since what they are about last went the other way.
+    pub hooks_called: &'a BTreeSet<Hook>,
+    /// Which way tiers and hosts went last in this run.
+    pub sides: &'a BTreeMap<HookOf, Side>,
     /// The plan to supersede.
     pub parent: Option<PlanId>,
     /// Why a plan is made.

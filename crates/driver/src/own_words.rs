@@ -13,6 +13,9 @@ use std::fmt::Debug;
 /// What is told along, as names and values for the environment of what is run. Names are in upper case, `RIDETHROUGH_...`.
 pub type Facts = BTreeMap<String, String>;
 
+/// The fact that is the same over all attempts of one call, so that whoever is called can tell a repetition.
+pub const KEY: &str = "RIDETHROUGH_KEY";
+
 /// How an order was answered by somebody who had understood it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

@@ -1,6 +1,7 @@
 //! What is intended: a plan is complete and immutable; its executor has nothing left to choose.
 
 use crate::finding::Finding;
+use crate::hook::Hook;
 use crate::id::{ActionId, DomainId, HostId, LoadId, PlanId, TierName, UpsId, VmId};
 use crate::time::Mono;
 use crate::unit::Millis;
@@ -105,6 +106,11 @@ pub enum Op {
         /// Which.
         load: LoadId,
     },
+    /// Call a hook. There is no wanted state: what it did only it knows.
+    CallHook {
+        /// Which.
+        hook: Hook,
+    },
 }
 
 impl Op {
@@ -121,8 +127,17 @@ impl Op {
             | Self::SuspendVm { vm, .. }
             | Self::AbortSuspend { vm, .. }
             | Self::SetAutostart { vm, .. } => Some(vm),
-            Self::ShutDownHost { .. } | Self::WakeHost { .. } | Self::StopLoad { .. } | Self::StartLoad { .. } => None,
+            Self::ShutDownHost { .. }
+            | Self::WakeHost { .. }
+            | Self::StopLoad { .. }
+            | Self::StartLoad { .. }
+            | Self::CallHook { .. } => None,
         }
+    }
+    /// The hook it calls, if it calls one.
+    #[must_use]
+    pub fn hook(&self) -> Option<&Hook> {
+        if let Self::CallHook { hook } = self { Some(hook) } else { None }
     }
     /// The load that is no host it acts on, if it acts on one.
     #[must_use]
@@ -145,7 +160,7 @@ impl Op {
             | Self::ShutDownHost { host }
             | Self::WakeHost { host } => Some(host),
             Self::MoveVm { from, .. } | Self::AbortMove { from, .. } | Self::FinishMove { from, .. } => Some(from),
-            Self::StopLoad { .. } | Self::StartLoad { .. } => None,
+            Self::StopLoad { .. } | Self::StartLoad { .. } | Self::CallHook { .. } => None,
         }
     }
     /// Whether it takes load away: shutting down, saving to disk or powering off.
@@ -179,6 +194,7 @@ impl fmt::Display for Op {
             Self::WakeHost { host } => write!(f, "wake host {host}"),
             Self::StopLoad { load } => write!(f, "stop load {load}"),
             Self::StartLoad { load } => write!(f, "start load {load}"),
+            Self::CallHook { hook } => write!(f, "call the hook {hook}"),
         }
     }
 }
@@ -220,6 +236,21 @@ pub enum Gate {
     HostOff(HostId),
     /// That load is seen on, and is not being stopped.
     LoadReady(LoadId),
+    /// Some stop in this plan with that rank waits for nothing but its tier's hook, and perhaps its moment.
+    StopDue {
+        /// The rank.
+        rank: usize,
+    },
+    /// Some start in this plan with that rank waits for nothing but its tier's hook.
+    StartDue {
+        /// The rank.
+        rank: usize,
+    },
+    /// Every stop in this plan with that rank is settled.
+    TierStopped {
+        /// The rank.
+        rank: usize,
+    },
 }
 
 /// One step of a plan.

@@ -1,5 +1,6 @@
 //! What hangs on what: UPSes, hosts and their feeds, other loads, power domains. From the configuration, never guessed.
 
+use crate::hook::Hook;
 use crate::id::{DomainId, HostId, LoadId, PlatformId, SiteId, UpsId};
 use crate::unit::{Millis, Milliwatts, Ppm};
 use serde::{Deserialize, Serialize};
@@ -173,6 +174,8 @@ pub struct Topology {
     pub domains: BTreeMap<DomainId, Domain>,
     /// Hosts on which a dead-man timer can be set.
     pub timers: BTreeSet<HostId>,
+    /// Hooks that are to be called, and how long each may take.
+    pub hooks: BTreeMap<Hook, Millis>,
     /// SMBIOS identities of the machine the controller runs on, in lower case with dashes, in both byte orders.
     pub controller_smbios: BTreeSet<String>,
     /// The host or VM the configuration names as the controller's own (`[controller] vm = ...` or `host = ...`).

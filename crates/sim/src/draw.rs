@@ -7,12 +7,12 @@ use crate::reality::{Host, Reality, Ups, Vm};
 use crate::remote::Estate;
 use crate::script;
 use crate::stoppable::Stoppable;
-use crate::world::Setup;
+use crate::world::{HookFate, Setup};
 use ridethrough_decide::SiteConfig;
 use ridethrough_model::policy::{Destination, OnOutage};
 use ridethrough_model::{
-    Bytes, Domain, DomainId, Feed, ForceOff, HostId, HostInfo, HostTopology, LoadId, LoadTopology, Millis, Milliwatts,
-    PlatformId, Policy, Ppm, SiteId, Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
+    Bytes, Domain, DomainId, Feed, ForceOff, HookMoment, HookOf, HostId, HostInfo, HostTopology, LoadId, LoadTopology, Millis,
+    Milliwatts, PlatformId, Policy, Ppm, SiteId, Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,7 @@ pub fn draw(seed: u64) -> Drawn {
     if !is_calm && let Some(told) = script::stranger(&mut Dice::new(seed ^ STRANGER), &reality, heals_at, &mut script) {
         story.push_str(&told);
     }
+    let config = with_hooks(&mut Dice::new(seed ^ HOOKS), config, &mut reality);
     let is_orphaned = is_calm && dice.percent(20) && !config.topology.timers.is_empty();
     if is_orphaned {
         script::orphan(&mut dice, heals_at, &mut script);
@@ -103,6 +104,32 @@ fn with_timers(dice: &mut Dice, mut topology: Topology) -> Topology {
     let able = topology.hosts.iter().filter(|(_, host)| host.can_shut_down).map(|(id, _)| id.clone());
     topology.timers = able.filter(|_| dice.percent(80)).collect();
     topology
+}
+
+/// Of their own dice, so that everything else of a seed stays as it is.
+const HOOKS: u64 = 0x0400_b5a1;
+
+/// On some sites hooks of tiers and hosts. Whatever becomes of them, nothing may be lost by it, also on a calm day.
+fn with_hooks(dice: &mut Dice, mut config: SiteConfig, reality: &mut Reality) -> SiteConfig {
+    if !dice.percent(25) {
+        return config;
+    }
+    let tiers = config.policy.tiers.iter().map(|tier| HookOf::Tier(tier.name.clone()));
+    let hosts = config.topology.hosts.keys().map(|host| HookOf::Host(host.clone()));
+    for of in tiers.chain(hosts) {
+        for moment in HookMoment::ALL {
+            if !dice.percent(30) {
+                continue;
+            }
+            let limit = dice.secs(2, 30);
+            let takes = limit.scaled(dice.between(1, 99), 100);
+            let fates = [HookFate::Answers(takes), HookFate::Answers(takes), HookFate::Fails(takes), HookFate::IsUnreached];
+            let fate = if dice.percent(20) { HookFate::Hangs } else { *dice.pick(&fates) };
+            config.topology.hooks.insert(of.at(moment), limit);
+            reality.hooks.insert(of.at(moment), fate);
+        }
+    }
+    config
 }
 
 fn domains(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) {

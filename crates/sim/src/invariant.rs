@@ -2,6 +2,7 @@
 //! design, not against `decide`.
 
 mod desired;
+mod hooks;
 mod last_resort;
 mod loads;
 mod restraint;
@@ -10,7 +11,7 @@ use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
 use ridethrough_model::entry::{Home, RunEnd};
 use ridethrough_model::policy::OnOutage;
-use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
+use ridethrough_model::{DomainId, ForceOff, HookMoment, HookOf, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
 use std::cell::Cell;
 
 /// One event, after it happened.
@@ -53,6 +54,9 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("a-load-outlives-what-uses-it", loads::a_load_outlives_what_uses_it),
     ("a-load-stops-only-in-an-armed-outage", loads::a_load_stops_only_in_an_armed_outage),
     ("storage-comes-before-hosts", loads::storage_comes_before_hosts),
+    ("a-hook-comes-before-what-it-is-about", hooks::a_hook_comes_before_what_it_is_about),
+    ("a-hook-after-the-stop-finds-the-host-off", hooks::a_hook_after_the_stop_finds_the_host_off),
+    ("hooks-are-called-only-in-an-armed-outage", hooks::hooks_are_called_only_in_an_armed_outage),
     ("what-is-held-back-is-not-started", restraint::what_is_held_back_is_not_started),
     ("a-hold-lifts-itself-in-time", restraint::a_hold_lifts_itself_in_time),
     ("a-hold-is-not-lifted-early", restraint::a_hold_is_not_lifted_early),
@@ -150,6 +154,13 @@ impl Scene<'_> {
         let needs = topology.hosts.get(host).into_iter().flat_map(|host| &host.needs).filter_map(|need| topology.loads.get(need));
         needs.filter(|load| load.can_stop).map(|load| load.stop_time + FORCE_LEAD).max().unwrap_or_default()
     }
+    /// What hooks may take before the slowest tier and the host itself.
+    fn time_of_hooks(&self, host: &HostId) -> Millis {
+        let hooks = &self.world.config().topology.hooks;
+        let before = |of: HookOf| hooks.get(&of.at(HookMoment::BeforeStop)).map(|limit| *limit + Millis::from_secs(2));
+        let tiers = self.world.config().policy.tiers.iter().filter_map(|tier| before(HookOf::Tier(tier.name.clone()))).max();
+        tiers.unwrap_or_default() + before(HookOf::Host(host.clone())).unwrap_or_default()
+    }
     fn slowest_stop(&self, host: &HostId) -> Millis {
         let policy = &self.world.config().policy;
         let vms = self.world.reality.vms.values().filter(|vm| vm.known.host == *host);
@@ -240,7 +251,13 @@ fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
         let moves: Millis =
             scene.world.reality.vms.values().filter(|vm| vm.known.host == *host).map(|vm| move_time(scene, &vm.known)).sum();
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
-        let needed = shutdown + FORCE_LEAD + scene.slowest_stop(host) + moves + scene.time_of_needs(host) + Millis::from_secs(5);
+        let needed = shutdown
+            + scene.time_of_hooks(host)
+            + FORCE_LEAD
+            + scene.slowest_stop(host)
+            + moves
+            + scene.time_of_needs(host)
+            + Millis::from_secs(5);
         let feeds_of_domains = scene.domains_at_risk(host);
         let upses =
             feeds_of_domains.iter().filter_map(|(id, _)| scene.world.config().topology.domains.get(*id)).flat_map(|d| &d.upses);
@@ -350,7 +367,7 @@ fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
         }
         scene.judge();
         let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
-        let from = scene.host_ends_at(host)? - shutdown - FORCE_LEAD - FORECAST_SLACK;
+        let from = scene.host_ends_at(host)? - shutdown - scene.time_of_hooks(host) - FORCE_LEAD - FORECAST_SLACK;
         (scene.now() < from).then(|| format!("{} too early", from.since(scene.now())))
     })
 }

@@ -1,7 +1,7 @@
 //! One life of the controller: its state and what it has asked and not been answered. All of it ends with a crash.
 
 use ridethrough_decide::{Site, StepReply};
-use ridethrough_model::{ActionId, Failure, HostId, LoadId, Millis, Op, RunId, VmId};
+use ridethrough_model::{ActionId, Failure, Hook, HostId, LoadId, Millis, Op, RunId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a request asks.
@@ -54,6 +54,7 @@ pub(crate) enum Object {
     Vm(VmId),
     Host(HostId),
     Load(LoadId),
+    Hook(Hook),
     Site,
 }
 
@@ -89,6 +90,7 @@ impl Process {
     pub(crate) fn object(op: &Op) -> Object {
         let load = || op.load().map(|load| Object::Load(load.clone()));
         let host = || op.host().map(|host| Object::Host(host.clone()));
-        op.vm().map(|vm| Object::Vm(vm.clone())).or_else(load).or_else(host).unwrap_or(Object::Site)
+        let hook = || op.hook().map(|hook| Object::Hook(hook.clone()));
+        op.vm().map(|vm| Object::Vm(vm.clone())).or_else(load).or_else(host).or_else(hook).unwrap_or(Object::Site)
     }
 }

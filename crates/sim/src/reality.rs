@@ -5,7 +5,8 @@
 
 use crate::battery::Battery;
 use crate::stoppable::Stoppable;
-use ridethrough_model::{HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
+use crate::world::HookFate;
+use ridethrough_model::{Hook, HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
 use std::collections::BTreeMap;
 
 /// A UPS.
@@ -190,6 +191,8 @@ pub struct Reality {
     pub loads: Vec<(Vec<UpsId>, Milliwatts)>,
     /// Loads that are told to stop.
     pub stoppables: BTreeMap<LoadId, Stoppable>,
+    /// How hooks fare.
+    pub hooks: BTreeMap<Hook, HookFate>,
     /// What hangs on what.
     pub topology: Topology,
     /// VMs that were ended rather than shut down, when and how.
@@ -210,8 +213,8 @@ impl Reality {
         loads: Vec<(Vec<UpsId>, Milliwatts)>,
     ) -> Self {
         let (losses, dues) = (Vec::new(), Vec::new());
-        let stoppables = BTreeMap::new();
-        Self { at: Millis::ZERO, upses, hosts, vms, loads, stoppables, topology, losses, dues, drawn: None }
+        let (stoppables, hooks) = (BTreeMap::new(), BTreeMap::new());
+        Self { at: Millis::ZERO, upses, hosts, vms, loads, stoppables, hooks, topology, losses, dues, drawn: None }
     }
 
     /// Lets time pass: batteries drain and charge; where one is empty, what hangs on it alone goes dark at once.

@@ -55,6 +55,7 @@ impl Reality {
             Op::WakeHost { host } => self.wake_host(host),
             Op::StopLoad { load } => self.stop_load(load),
             Op::StartLoad { load } => self.start_load(load),
+            Op::CallHook { .. } => Err(refused("a hook is called by the world")),
             Op::AbortMove { vm, from, .. } => {
                 self.reach(from)?;
                 if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { .. })) {

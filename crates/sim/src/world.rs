@@ -3,6 +3,7 @@
 //! Drives `decide::Site` as the real controller does: one request per object at a time, exactly one reply to each, polls that go
 //! faster at risk, a journal that syncs in groups. Has no clock: time is the time of the next event. Begin in [`World::step`].
 
+mod hooks;
 mod loads;
 mod timers;
 mod twists;
@@ -13,6 +14,7 @@ use crate::faults::{Faults, Twist};
 use crate::process::{Kind, Process, Request};
 use crate::reality::{Due, Reality};
 use crate::remote::Estate;
+pub use hooks::HookFate;
 use ridethrough_decide::{Effect, Input, Plant, Site, SiteConfig, StepReply, TimerCall};
 use ridethrough_model::{
     BootId, Failure, FailureKind, HostId, LoadId, Millis, Mono, Now, RunId, Silence, SilenceKind, TookEffect, UpsId,
@@ -367,6 +369,9 @@ impl World {
     /// A request reaches the platform or host. It is carried out even if who asked is dead by then.
     fn arrive(&mut self, request: Request) {
         let Request { process, kind, op } = request;
+        if let Some(hook) = op.hook() {
+            return self.call_hook(process, kind, hook);
+        }
         let is_lost_before = self.dice.percent(self.faults.request_lost_percent);
         let is_lost_after = self.dice.percent(self.faults.reply_lost_percent);
         let mut delay = Millis(self.dice.between(2, 300));

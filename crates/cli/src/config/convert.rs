@@ -3,9 +3,11 @@
 //! Expects a configuration without errors; from one with errors it makes the most cautious of it and does not fail.
 
 use super::Config;
+use super::section::hook::Hooks;
 use super::section::host::{Feed, Host};
 use super::section::libvirt::LibvirtSsh;
 use super::section::nut::TlsFault;
+use super::section::order::Order;
 use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
 use super::section::{Libvirt, Load, Ups};
 use super::value::{Watts, or_default};
@@ -15,7 +17,7 @@ use ridethrough_model::policy::{self as model, TierMatch};
 use ridethrough_model::topology::{
     self, BatteryTopology, ControllerPlace, Draw, HostTopology, LoadTopology, Timing, UpsTopology,
 };
-use ridethrough_model::{HostId, Millis, Milliwatts, PlatformId, Policy, SiteId, TierName, Topology};
+use ridethrough_model::{Hook, HookOf, HostId, Millis, Milliwatts, PlatformId, Policy, SiteId, TierName, Topology};
 use ridethrough_platforms::libvirt;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ const DEFAULT_SHUTDOWN_TIME: Millis = Millis::from_secs(120);
 const DEFAULT_BOOT_TIME: Millis = Millis::from_secs(300);
 const DEFAULT_STOP_TIME: Millis = Millis::from_secs(180);
 const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
+const DEFAULT_HOOK_LIMIT: Millis = Millis::from_secs(30);
 
 /// Where our own hosts are: an upsmon there is a host's last resort, not a master.
 fn hosts_addresses(config: &Config) -> impl Iterator<Item = String> {
@@ -56,6 +59,7 @@ pub(crate) fn topology(config: &Config) -> Topology {
         hosts: hosts.collect(),
         loads: loads.collect(),
         domains: domains.collect(),
+        hooks: hooks(config).map(|(hook, _, hooks)| (hook, hook_limit(hooks))).collect(),
         timers: timers.map(|(name, _)| name.as_str().into()).collect(),
         controller_smbios: Default::default(),
         controller_named: named,
@@ -110,6 +114,20 @@ fn load(load: &Load) -> LoadTopology {
             ..known
         },
     }
+}
+
+/// Every hook of every tier and host, what stands behind it, and the table it is in.
+pub(crate) fn hooks(config: &Config) -> impl Iterator<Item = (Hook, &Order, &Hooks)> {
+    let tier = |entry: &super::Entry<Tier>| HookOf::Tier(TierName::new(entry.value.name.as_str()));
+    let tiers = config.tiers.iter().filter_map(move |entry| Some((tier(entry), entry.value.hooks.as_ref()?)));
+    let hosts = config.hosts.iter();
+    let hosts = hosts.filter_map(|(name, entry)| Some((HookOf::Host(name.as_str().into()), entry.value.hooks.as_ref()?)));
+    tiers.chain(hosts).flat_map(|(of, hooks)| hooks.given().map(move |(moment, _, order)| (of.at(moment), &**order, hooks)))
+}
+
+/// How long each of them may take.
+pub(crate) fn hook_limit(hooks: &Hooks) -> Millis {
+    or_default(hooks.time_limit.as_ref(), DEFAULT_HOOK_LIMIT)
 }
 
 /// Where a host stands.

@@ -7,6 +7,7 @@
 mod alerts;
 mod battery;
 mod bmc;
+mod hooks;
 mod hosts;
 mod libvirt;
 mod loads;
@@ -39,6 +40,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     libvirt::lint(config, &mut findings);
     vsphere::lint(config, &mut findings);
     loads::lint(config, &mut findings);
+    hooks::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);

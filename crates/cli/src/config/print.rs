@@ -40,6 +40,17 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// One hook of a tier. That of a host is part of the host's table.
+    pub(crate) fn hook(&self, tier: &str, key: &str, source: &Source) -> String {
+        let Some((source, table)) = self.files.get(&source.path) else { return String::new() };
+        let is_it = |item: &&Value| item.get("name").and_then(Value::as_str) == Some(tier);
+        let tier = table.get("tier").and_then(Value::as_array).and_then(|tiers| tiers.iter().find(is_it));
+        let value = tier.and_then(|tier| tier.get("hooks")?.get(key));
+        value.map_or_else(String::new, |value| print(value, source.folder()))
+    }
+}
+
 fn print(value: &Value, folder: &Path) -> String {
     // Passwords cannot stand in it, but what is kept for long is only a digest all the same.
     let mut text = format!("{value:?}");

@@ -59,6 +59,7 @@ const TABLES: &[(&str, &str)] = &[
     ("power = { wol = { ... } }", "Wol"),
     ("[load.NAME.passive]", "Passive"),
     ("[load.NAME.command]", "Commanded"),
+    ("hooks of a tier or host", "Hooks"),
     ("what is said in your own words", "Order"),
     ("a command over SSH, of a load or hook", "Remote"),
     ("a request over HTTP", "Request"),
@@ -72,6 +73,7 @@ const TABLES: &[(&str, &str)] = &[
     ("[alert.NAME.webhook]", "Webhook"),
     ("[alert.NAME.command]", "Command"),
     ("severity of an alert", "Severity"),
+    ("language of an alert", "Language"),
     ("tls of a mail server", "MailTls"),
 ];
 

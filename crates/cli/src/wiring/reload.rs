@@ -2,12 +2,13 @@
 
 use super::{alert, endpoints, site};
 use crate::config::print::{Tables, sha256};
+use crate::config::section::hook::Hooks;
 use crate::config::{self, Config, Located};
 use crate::failure::Failure;
 use ridethrough_api::code;
 use ridethrough_controller::alert::Exchange;
 use ridethrough_controller::{Fresh, Prints, Reread, Unfit};
-use ridethrough_model::{Finding, HostId, LoadId, PlatformId, UpsId};
+use ridethrough_model::{Finding, HookOf, HostId, LoadId, PlatformId, TierName, UpsId};
 use ridethrough_store::Outbox;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,13 @@ pub(crate) fn prints(config: &Config) -> Prints {
     }
     for (name, entry) in &config.loads {
         prints.loads.insert(LoadId::new(name.as_str()), tables.print("load", name, &entry.place.source));
+    }
+    for entry in &config.tiers {
+        let name = entry.value.name.as_str();
+        let of = HookOf::Tier(TierName::new(name));
+        for (moment, key, _) in entry.value.hooks.iter().flat_map(Hooks::given) {
+            prints.hooks.insert(of.at(moment), tables.hook(name, key, &entry.place.source));
+        }
     }
     prints
 }

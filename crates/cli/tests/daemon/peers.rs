@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The system of every service.
 const SYSTEM: &str = "/redfish/v1/Systems/1";
@@ -13,14 +15,22 @@ const SYSTEM: &str = "/redfish/v1/Systems/1";
 pub struct Upsd {
     pub address: SocketAddr,
     status: Arc<Mutex<String>>,
+    empty_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Upsd {
     pub fn start() -> Self {
         let status = Arc::new(Mutex::new("OL".to_owned()));
-        let said = status.clone();
-        let address = listen(move |stream| upsd(stream, &said));
-        Self { address, status }
+        let empty_at = Arc::new(Mutex::new(None));
+        let (said, empty) = (status.clone(), empty_at.clone());
+        let address = listen(move |stream| upsd(stream, &said, &empty));
+        Self { address, status, empty_at }
+    }
+
+    /// On battery, which runs down from so many seconds.
+    pub fn drain(&self, secs: u64) {
+        *self.empty_at.lock().expect("not poisoned") = Some(Instant::now() + Duration::from_secs(secs));
+        self.say("OB DISCHRG");
     }
 
     pub fn say(&self, status: &str) {
@@ -74,17 +84,22 @@ fn listen(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'stat
     address
 }
 
-fn upsd(stream: TcpStream, status: &Mutex<String>) -> std::io::Result<()> {
+fn upsd(stream: TcpStream, status: &Mutex<String>, empty_at: &Mutex<Option<Instant>>) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
     for line in BufReader::new(stream).lines() {
         let line = line?;
         let answer = if line.starts_with("LIST VAR ups1") {
             let status = status.lock().expect("not poisoned").clone();
             // On battery so short that hosts are told at once: a host without VMs runs to its last safe moment.
-            let runtime = if status.starts_with("OB") { "120" } else { "1800" };
+            let left = empty_at.lock().expect("not poisoned").map(|at| at.saturating_duration_since(Instant::now()).as_secs());
+            let runtime = if status.starts_with("OB") { left.unwrap_or(120) } else { 1800 }.to_string();
             let row = |name: &str, value: &str| format!("VAR ups1 {name} \"{value}\"\n");
-            let rows =
-                [("ups.status", status.as_str()), ("battery.charge", "100"), ("battery.runtime", runtime), ("ups.load", "20")];
+            let rows = [
+                ("ups.status", status.as_str()),
+                ("battery.charge", "100"),
+                ("battery.runtime", runtime.as_str()),
+                ("ups.load", "20"),
+            ];
             let rows: String = rows.iter().map(|(name, value)| row(name, value)).collect();
             format!("BEGIN LIST VAR ups1\n{rows}END LIST VAR ups1\n")
         } else {
@@ -95,28 +110,46 @@ fn upsd(stream: TcpStream, status: &Mutex<String>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn redfish(stream: TcpStream, state: &Mutex<BmcState>) -> std::io::Result<()> {
-    let mut out = stream.try_clone()?;
+/// A web service that writes down what it is asked, head and body, and is content with everything.
+pub fn requests(file: &Path) -> SocketAddr {
+    let file = file.to_owned();
+    listen(move |stream| {
+        let mut out = stream.try_clone()?;
+        let (head, body) = request(stream)?;
+        let mut notes = std::fs::OpenOptions::new().create(true).append(true).open(&file)?;
+        writeln!(notes, "{}{}", head.to_lowercase().replacen("post ", "POST ", 1), String::from_utf8_lossy(&body))?;
+        out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    })
+}
+
+/// Head and body of one request.
+fn request(stream: TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     let mut input = BufReader::new(stream);
-    let (mut first, mut length) = (String::new(), 0);
-    input.read_line(&mut first)?;
+    let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
         input.read_line(&mut line)?;
+        head.push_str(&line);
         match line.trim().split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().unwrap_or(0),
-            Some(_) => {}
-            None => break,
+            _ if line.trim().is_empty() => break,
+            _ => {}
         }
     }
     let mut body = vec![0; length];
     input.read_exact(&mut body)?;
+    Ok((head, body))
+}
+
+fn redfish(stream: TcpStream, state: &Mutex<BmcState>) -> std::io::Result<()> {
+    let mut out = stream.try_clone()?;
+    let (first, body) = request(stream)?;
     let mut state = state.lock().expect("not poisoned");
     let answer = if first.starts_with("POST") {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         state.asked.push(body["ResetType"].as_str().unwrap_or("nothing").to_owned());
         serde_json::json!({})
-    } else if first.contains(SYSTEM) {
+    } else if first.lines().next().is_some_and(|line| line.contains(SYSTEM)) {
         let reset = serde_json::json!({
             "target": format!("{SYSTEM}/Actions/ComputerSystem.Reset"),
             "ResetType@Redfish.AllowableValues": ["On", "GracefulShutdown"],

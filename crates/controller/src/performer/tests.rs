@@ -6,7 +6,7 @@ use crate::tests::virtual_clock;
 
 fn performers(world: &World) -> Performers {
     let platforms = BTreeMap::from([(PlatformId::from(PLATFORM), Arc::new(Lab(world.clone())) as Arc<dyn Platform>)]);
-    Performers::new(virtual_clock(), Arc::new(Pace::default()), platforms, BTreeMap::new(), BTreeMap::new())
+    Performers::new(virtual_clock(), Arc::new(Pace::default()), Endpoints { platforms, ..Endpoints::default() })
 }
 
 fn stop(name: &str, host: &str) -> Call {

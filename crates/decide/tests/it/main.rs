@@ -5,6 +5,7 @@
 mod arm;
 mod desired;
 mod hold;
+mod hooks;
 mod journal;
 mod last_resort;
 mod loads;

@@ -29,6 +29,8 @@ pub struct World {
     pub stuck_loads: BTreeSet<String>,
     /// Steps whose next reply is lost, by their words.
     pub lost_replies: BTreeSet<String>,
+    /// How hooks fare, by their words: seconds until they answer, and what. Others answer well after a second.
+    pub hooks: BTreeMap<String, (u64, Result<(), Failure>)>,
     /// The journal answers.
     pub journal_works: bool,
     /// The platform answers.
@@ -59,6 +61,8 @@ pub struct Stage {
     pub loads_off: BTreeSet<String>,
     loads: Vec<LoadId>,
     tasks: BTreeMap<String, (u64, Op)>,
+    /// Hooks that were called and have not answered: when they do.
+    calls: Vec<(u64, Input)>,
     undurable: Vec<(RunId, u64)>,
     inputs: VecDeque<Input>,
     pub boot: String,
@@ -163,6 +167,7 @@ impl Stage {
             loads_off: BTreeSet::new(),
             loads,
             tasks: BTreeMap::new(),
+            calls: Vec::new(),
             undurable: Vec::new(),
             inputs: VecDeque::new(),
             boot,
@@ -259,6 +264,7 @@ impl Stage {
             }
         }
         self.finish_tasks();
+        self.answer_calls();
         self.fire_timers();
         if self.secs.is_multiple_of(3) && self.world.platform_works {
             self.give_inventory();
@@ -409,6 +415,7 @@ impl Stage {
         let durable: Vec<Record> =
             self.records.iter().filter(|record| !self.undurable.contains(&(record.run, record.seq))).cloned().collect();
         self.undurable.clear();
+        self.calls.clear();
         self.records.clone_from(&durable);
         let site_log: Vec<Record> = durable.iter().filter(|record| record.run == RunId::SITE).cloned().collect();
         let last = durable.iter().map(|record| record.run).max().unwrap_or(RunId::SITE);

@@ -32,7 +32,7 @@ impl Task {
             Op::MoveVm { from, to, .. } => TaskKind::Move { from: from.clone(), to: to.clone() },
             Op::AbortMove { from, to, .. } => TaskKind::Abort { from: from.clone(), to: to.clone() },
             Op::SetAutostart { host, enabled, .. } => TaskKind::Autostart { host: host.clone(), enabled: *enabled },
-            Op::FinishMove { .. } | Op::SuspendVm { .. } | Op::AbortSuspend { .. } => return None,
+            Op::FinishMove { .. } | Op::SuspendVm { .. } | Op::AbortSuspend { .. } | Op::CallHook { .. } => return None,
             Op::ShutDownHost { .. } | Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => return None,
         };
         Some(Self { uuid, kind })

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use ridethrough_driver::own_words::KEY;
 use ridethrough_driver::tls::{self, Trust};
 use ridethrough_driver::{Answer, Cx, Error, Facts, FailureKind, Order, Result, Secret};
 use std::time::Duration;
@@ -114,10 +115,14 @@ impl Order for Http {
         "http"
     }
 
-    /// Facts are sent as a JSON object, if there are any and no body is configured.
+    /// Facts are sent as a JSON object, if there are any and no body is configured; as headers (`Ridethrough-Run: 3`) in any case, as
+    /// far as they can be. The key comes as `Idempotency-Key` too, which some services know.
     async fn give(&self, facts: &Facts, cx: &Cx) -> Result<Answer> {
         let left = cx.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let mut request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone()).timeout(left);
+        for (name, value) in headers_of(facts) {
+            request = request.header(name, value);
+        }
         if let Some(body) = &self.config.body {
             request = request.body(body.clone());
         } else if !facts.is_empty() {
@@ -147,6 +152,13 @@ impl Order for Http {
         }
         Ok(self.judged(status, &String::from_utf8_lossy(&body)))
     }
+}
+
+/// Facts as headers; one whose value is no text of plain letters is left out.
+fn headers_of(facts: &Facts) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let key = facts.get(KEY).map(|key| ("Idempotency-Key".to_owned(), key));
+    let all = facts.iter().map(|(name, value)| (name.replace('_', "-"), value)).chain(key);
+    all.filter_map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Physical hosts: their power, how they are told to go down, how they are woken.
 
+use super::hook::Hooks;
 use super::redfish::Redfish;
 use super::wol::Wol;
 use crate::config::secret::{KeyFile, SecretSource};
@@ -31,6 +32,8 @@ pub(crate) struct Host {
     /// What controls its power, and how much it draws: its BMC proves that the host is off, and wakes it when the mains is back.
     /// Without it neither can be done.
     pub(crate) power: Option<At<Power>>,
+    /// What is called before and after it is stopped and started.
+    pub(crate) hooks: Option<Hooks>,
     /// How long its operating system takes to go down, at worst. Too short, and the battery may end before it is down.
     /// Default: `"2m"`.
     pub(crate) shutdown_time: Option<Time>,
@@ -201,6 +204,7 @@ impl Host {
                 **path = folder.join(&**path);
             }
         }
+        self.hooks.iter_mut().for_each(|hooks| hooks.resolve(folder));
         if let Some(power) = &mut self.power {
             power.ipmi.iter_mut().for_each(|ipmi| ipmi.password.resolve(folder));
             power.redfish.iter_mut().for_each(|redfish| redfish.resolve(folder));

@@ -1,5 +1,6 @@
 //! Domains and tiers: when something is done in an outage, to what, and in which order.
 
+use super::hook::Hooks;
 use crate::config::value::{At, Share, Time};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,6 +52,8 @@ pub(crate) struct Tier {
     /// How long they should run on battery, if it lasts. Default: the first tier to its last safe moment, every other one until
     /// the domain acts.
     pub(crate) runtime_goal: Option<Time>,
+    /// What is called before and after its VMs are stopped and started.
+    pub(crate) hooks: Option<Hooks>,
 }
 
 /// Which VMs belong to a tier. Every key that is there must match; `*` stands for any text, `?` for any one character.

@@ -49,7 +49,27 @@ impl Stage {
         }
     }
 
+    pub(super) fn answer_calls(&mut self) {
+        let calls = std::mem::take(&mut self.calls);
+        let (due, later) = calls.into_iter().partition(|(at, _)| *at <= self.secs);
+        self.calls = later;
+        for (_, input) in due {
+            self.give(input);
+        }
+    }
+
+    /// A hook answers when it has ended; its key is told along.
+    fn call_hook(&mut self, run: RunId, action: ActionId, attempt: u32, hook: &Hook) {
+        self.line(format!("call {hook} as {run}-{action} attempt {attempt}"));
+        let (takes, answer) = self.world.hooks.get(&hook.to_string()).cloned().unwrap_or((1, Ok(())));
+        let answer = answer.map(|()| Started::Task(TaskRef("answered".into())));
+        self.calls.push((self.secs + takes, Input::Reply { run, action, attempt, reply: StepReply::Started(answer) }));
+    }
+
     pub(super) fn start(&mut self, run: RunId, action: ActionId, attempt: u32, op: Op) {
+        if let Op::CallHook { hook } = &op {
+            return self.call_hook(run, action, attempt, hook);
+        }
         self.line(format!("start {}", self.text(&op)));
         let name = op.vm().and_then(|vm| self.inventory.vms.get(vm)).map(|vm| vm.name.clone()).unwrap_or_default();
         let takes = match &op {
