@@ -92,6 +92,9 @@ pub struct SourceState {
     timer: Option<(Mono, Millis)>,
     /// When its output goes off by a timer that was seen to run.
     off_at: Option<Mono>,
+    /// The same of single outlet groups.
+    outlet_timers: BTreeMap<u32, (Mono, Millis)>,
+    outlets_off_at: BTreeMap<u32, Mono>,
 }
 
 /// A countdown that ended this long ago, with the UPS still giving power, was none.
@@ -122,6 +125,8 @@ impl SourceState {
             forced_at: None,
             timer: None,
             off_at: None,
+            outlet_timers: BTreeMap::new(),
+            outlets_off_at: BTreeMap::new(),
         }
     }
 
@@ -210,6 +215,21 @@ impl SourceState {
             self.off_at = None;
         }
         self.timer = now;
+        self.watch_outlets(reading);
+    }
+
+    /// The same of outlet groups: one that was seen to count down goes off at its end, until it is at rest again.
+    fn watch_outlets(&mut self, reading: &Reading) {
+        let at = reading.observed_at;
+        let now: BTreeMap<u32, (Mono, Millis)> =
+            reading.limits.outlet_timers.iter().map(|(group, left)| (*group, (at, *left))).collect();
+        for (group, after) in &now {
+            if self.outlet_timers.get(group).is_some_and(|before| masters::runs(*before, *after)) {
+                self.outlets_off_at.insert(*group, after.0 + after.1);
+            }
+        }
+        self.outlets_off_at.retain(|group, off_at| now.contains_key(group) && at <= *off_at + TIMER_OVERDUE);
+        self.outlet_timers = now;
     }
 
     fn revise_deadline(&mut self, reading: &Reading, timing: &Timing, kind: SourceKind) {
@@ -239,8 +259,18 @@ impl SourceState {
             Some(reading.observed_at + masters::until_charge(left, charge, *limit))
         };
         // An outlet that switches itself off at a charge nobody knows may do so now.
-        let ends = reading.limits.outlets_off_at.iter().map(|(group, limit)| (*group, off(limit).unwrap_or(reading.observed_at)));
-        self.outlets_end = ends.collect();
+        let by_charge =
+            reading.limits.outlets_off_at.iter().map(|(group, limit)| (*group, off(limit).unwrap_or(reading.observed_at)));
+        let by_timer = self.outlets_off_at.iter().map(|(group, at)| (*group, *at));
+        // Everybody was ordered down: from then on the UPS may be told to go off, and each outlet does so after its own delay.
+        let forced_at = self.forced_at;
+        let by_order = reading.limits.outlet_delays.iter().filter_map(|(group, delay)| Some((*group, forced_at? + *delay)));
+        let mut ends = BTreeMap::new();
+        for (group, at) in by_charge.chain(by_timer).chain(by_order) {
+            let first = ends.entry(group).or_insert(at);
+            *first = at.min(*first);
+        }
+        self.outlets_end = ends;
     }
 
     fn edges_on_battery(&self, id: UpsId, was: SourceKind, kind: SourceKind, reading: &Reading, edges: &mut Vec<PowerEvent>) {

@@ -133,6 +133,10 @@ pub struct OutputLimits {
     pub charge_low: Option<Ppm>,
     /// `outlet.N.autoswitch.charge.low`: the charge at which it switches outlet group N off by itself.
     pub outlets_off_at: BTreeMap<u32, Ppm>,
+    /// `outlet.N.timer.shutdown` while it shows a time: until outlet group N goes off. As above, only its falling proves that it runs.
+    pub outlet_timers: BTreeMap<u32, Millis>,
+    /// `outlet.N.delay.shutdown`: how long after an order to go off outlet group N does so.
+    pub outlet_delays: BTreeMap<u32, Millis>,
     /// `ups.start.auto`: whether it gives power again by itself when mains returns.
     pub starts_with_mains: Option<bool>,
 }

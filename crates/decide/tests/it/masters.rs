@@ -77,6 +77,50 @@ fn point_9_a_shutdown_timer_that_falls_is_an_order_even_on_mains_and_one_that_st
     assert_eq!(stage.count("start shut down VM"), 3, "everything stops before the output goes off:\n{}", stage.story());
 }
 
+/// When the host on outlet group 2 is taken to end, of what the UPS says twice, two seconds apart.
+fn outlet_ends(status: &str, say: impl Fn(&mut OutputLimits, u64)) -> u64 {
+    let mut config = config();
+    config.topology.hosts.get_mut(&HostId::new("kvm1")).expect("on stage").feeds[0].outlet_group = Some(2);
+    let mut stage = Stage::with(config, &[("web", "normal", "kvm1")]);
+    // The stage's own readings say nothing of outlets: here it speaks alone.
+    stage.upses.clear();
+    for looks in 0..3 {
+        stage.play(1);
+        let mut said = reading(&stage, status, 1000);
+        say(&mut said.limits, looks);
+        stage.give(Input::Reading(said));
+    }
+    let view = stage.site.view(&stage.now());
+    let host = view.hosts.iter().find(|host| host.id.as_str() == "kvm1").expect("kvm1");
+    host.power_ends_in.expect("at risk").as_secs()
+}
+
+#[test]
+fn point_9_an_outlet_that_counts_down_ends_what_hangs_on_it_and_one_that_stands_still_does_not() {
+    let timer = |limits: &mut OutputLimits, left: u64| {
+        limits.outlet_timers.insert(2, Millis::from_secs(left));
+    };
+    let whole = outlet_ends("OB", |_, _| {});
+    assert!(whole > 800, "{whole}");
+    let counting = outlet_ends("OB", |limits, looks| timer(limits, 200 - looks));
+    assert!((150..200).contains(&counting), "200 s less the margin: {counting}");
+    assert_eq!(outlet_ends("OB", |limits, _| timer(limits, 200)), whole, "a setting");
+    let other = outlet_ends("OB", |limits, looks| {
+        limits.outlet_timers.insert(1, Millis::from_secs(200 - looks));
+    });
+    assert_eq!(other, whole, "another group's");
+}
+
+#[test]
+fn point_9_a_forced_shutdown_ends_an_outlet_after_its_own_delay() {
+    let delay = |limits: &mut OutputLimits, _| {
+        limits.outlet_delays.insert(2, Millis::from_secs(30));
+    };
+    let whole = outlet_ends("OB", |_, _| {});
+    assert_eq!(outlet_ends("OB", delay), whole, "nobody has ordered anything");
+    assert!(outlet_ends("FSD OB", delay) <= 30);
+}
+
 #[test]
 fn point_2_nut_login_is_given_up_only_when_every_host_of_the_ups_is_proven_off_and_taken_again_with_them() {
     let mut stage = usual();

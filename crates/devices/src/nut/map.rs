@@ -36,14 +36,16 @@ pub fn reading(ups: UpsId, observed_at: Mono, vars: &BTreeMap<String, String>) -
 fn limits(vars: &BTreeMap<String, String>) -> OutputLimits {
     let var = |name: &str| vars.get(name).map(String::as_str);
     let charge = |text: &str| percent(text, 99).filter(|charge| charge.0 > 0);
-    let outlet = |(name, value): (&String, &String)| {
-        let number = name.strip_prefix("outlet.")?.strip_suffix(".autoswitch.charge.low")?.parse().ok()?;
-        Some((number, charge(value)?))
-    };
+    let timer = |text: &str| runtime(text, true).filter(|left| left.0 > 0);
+    let outlet = |(name, value): (&String, &String)| Some((outlet(name, ".autoswitch.charge.low")?, charge(value)?));
+    let outlet_timer = |(name, value): (&String, &String)| Some((self::outlet(name, ".timer.shutdown")?, timer(value)?));
+    let outlet_delay = |(name, value): (&String, &String)| Some((self::outlet(name, ".delay.shutdown")?, runtime(value, false)?));
     OutputLimits {
-        shutdown_in: var("ups.timer.shutdown").and_then(|text| runtime(text, true)).filter(|left| left.0 > 0),
+        shutdown_in: var("ups.timer.shutdown").and_then(timer),
         charge_low: var("battery.charge.low").and_then(charge),
         outlets_off_at: vars.iter().filter_map(outlet).collect(),
+        outlet_timers: vars.iter().filter_map(outlet_timer).collect(),
+        outlet_delays: vars.iter().filter_map(outlet_delay).collect(),
         starts_with_mains: var("ups.start.auto").and_then(|text| match text {
             "yes" | "1" | "enabled" => Some(true),
             "no" | "0" | "disabled" => Some(false),
@@ -65,6 +67,11 @@ fn battery(vars: &BTreeMap<String, String>) -> BatteryReading {
         packs: count("battery.packs").filter(|packs| *packs > 0),
         packs_bad: count("battery.packs.bad"),
     }
+}
+
+/// The number of an outlet group in a variable's name with that end.
+fn outlet(name: &str, end: &str) -> Option<u32> {
+    name.strip_prefix("outlet.")?.strip_suffix(end)?.parse().ok()
 }
 
 /// Seconds. Zero on mains is a card that has not measured yet; 65535 is an empty register of 16 bits. Neither is a runtime.
@@ -151,12 +158,18 @@ mod tests {
             ("outlet.1.autoswitch.charge.low", "0"),
             ("outlet.2.autoswitch.charge.low", "40"),
             ("outlet.x.autoswitch.charge.low", "40"),
+            ("outlet.1.timer.shutdown", "-1"),
+            ("outlet.2.timer.shutdown", "90"),
+            ("outlet.1.delay.shutdown", "65535"),
+            ("outlet.2.delay.shutdown", "30"),
             ("ups.start.auto", "no"),
         ])
         .limits;
         assert_eq!(limits.shutdown_in, Some(Millis::from_secs(47)));
         assert_eq!(limits.charge_low, Some(Ppm::from_percent(20)));
         assert_eq!(limits.outlets_off_at, [(2, Ppm::from_percent(40))].into());
+        assert_eq!(limits.outlet_timers, [(2, Millis::from_secs(90))].into());
+        assert_eq!(limits.outlet_delays, [(2, Millis::from_secs(30))].into());
         assert_eq!(limits.starts_with_mains, Some(false));
         for at_rest in ["-1", "-60", "0", "65535", "n/a"] {
             assert_eq!(read(&[("ups.timer.shutdown", at_rest)]).limits.shutdown_in, None, "{at_rest}");
