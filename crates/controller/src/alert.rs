@@ -7,6 +7,7 @@ mod command;
 mod courier;
 mod email;
 mod exchange;
+pub mod german;
 mod webhook;
 mod words;
 
@@ -21,6 +22,16 @@ use ridethrough_model::Severity;
 use ridethrough_store::Letter;
 use std::fmt::Debug;
 use std::sync::Arc;
+
+/// The reader's language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// German, as far as the catalogue goes.
+    De,
+}
 
 /// A way to reach people.
 #[async_trait]

@@ -1,7 +1,7 @@
 //! From the configuration to the channels that alerts go through.
 
 use super::read;
-use crate::config::section::alert::{Alert, Command, Email, MailTls, Severity, Webhook};
+use crate::config::section::alert::{Alert, Command, Email, Language, MailTls, Severity, Webhook};
 use crate::config::{Config, Entry};
 use crate::failure::Failure;
 use ridethrough_controller::alert::{self, Channel, Route};
@@ -50,6 +50,13 @@ fn severity(written: Severity) -> ridethrough_model::Severity {
     }
 }
 
+fn language(written: Language) -> alert::Language {
+    match written {
+        Language::En => alert::Language::En,
+        Language::De => alert::Language::De,
+    }
+}
+
 fn email_config(email: &Email, secret: Option<Secret>) -> Result<alert::EmailConfig, String> {
     Ok(alert::EmailConfig {
         server: (*email.server).clone(),
@@ -64,17 +71,18 @@ fn email_config(email: &Email, secret: Option<Secret>) -> Result<alert::EmailCon
         from: (*email.from).clone(),
         to: email.to.iter().map(|to| (**to).clone()).collect(),
         site: site(),
+        language: language(email.language),
     })
 }
 
 fn webhook_config(webhook: &Webhook, token: Option<Secret>) -> Result<alert::WebhookConfig, String> {
     let ca = webhook.ca.as_ref().map(|ca| certificate(ca)).transpose()?;
-    Ok(alert::WebhookConfig { url: (*webhook.url).clone(), token, ca, site: site() })
+    Ok(alert::WebhookConfig { url: (*webhook.url).clone(), token, ca, site: site(), language: language(webhook.language) })
 }
 
 fn command_config(command: &Command) -> alert::CommandConfig {
     let time_max = command.time_limit.as_ref().map_or(TIME_LIMIT, |limit| Duration::from_millis(limit.0.0));
-    alert::CommandConfig { run: (*command.run).clone(), time_max, site: site() }
+    alert::CommandConfig { run: (*command.run).clone(), time_max, site: site(), language: language(command.language) }
 }
 
 fn certificate(path: &std::path::Path) -> Result<Vec<u8>, String> {

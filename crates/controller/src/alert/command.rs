@@ -1,7 +1,7 @@
 //! A program of the user's own: for SMS modems, sirens, anything.
 
-use super::words::{body, subject};
-use super::{Channel, Undelivered};
+use super::words::Words;
+use super::{Channel, Language, Undelivered};
 use async_trait::async_trait;
 use ridethrough_driver::program::{NotEnded, Program};
 use ridethrough_store::Letter;
@@ -17,6 +17,8 @@ pub struct CommandConfig {
     pub time_max: Duration,
     /// What the messages call this site.
     pub site: String,
+    /// The reader's language.
+    pub language: Language,
 }
 
 /// A program. It gets the subject in `RIDETHROUGH_SUBJECT`, the most severe severity in `RIDETHROUGH_SEVERITY`, and the text on its
@@ -25,7 +27,7 @@ pub struct CommandConfig {
 pub struct Command {
     program: Program,
     time_max: Duration,
-    site: String,
+    words: Words,
 }
 
 impl Command {
@@ -35,7 +37,7 @@ impl Command {
     /// There is no program.
     pub fn new(config: CommandConfig) -> Result<Self, String> {
         let program = Program::of(&config.run).ok_or_else(|| "there is no program".to_owned())?;
-        Ok(Self { program, time_max: config.time_max, site: config.site })
+        Ok(Self { program, time_max: config.time_max, words: Words { site: config.site, language: config.language } })
     }
 }
 
@@ -43,9 +45,9 @@ impl Command {
 impl Channel for Command {
     async fn deliver(&self, letters: &[Letter]) -> Result<(), Undelivered> {
         let severity = ["alarm", "warning"].into_iter().find(|word| letters.iter().any(|letter| letter.severity == *word));
-        let subject = subject(&self.site, letters);
+        let subject = self.words.subject(letters);
         let environment = [("RIDETHROUGH_SUBJECT", subject.as_str()), ("RIDETHROUGH_SEVERITY", severity.unwrap_or("info"))];
-        let text = body(&self.site, letters, jiff::Timestamp::now());
+        let text = self.words.body(letters, jiff::Timestamp::now());
         let path = &self.program.path;
         let ended = match self.program.run(environment, text.as_bytes(), Instant::now() + self.time_max).await {
             Ok(ended) if ended.status == Some(0) => return Ok(()),

@@ -1,7 +1,7 @@
 //! Mail over SMTP, with TLS unless told otherwise.
 
-use super::words::{body, subject};
-use super::{Channel, Undelivered};
+use super::words::Words;
+use super::{Channel, Language, Undelivered};
 use async_trait::async_trait;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
@@ -46,6 +46,8 @@ pub struct EmailConfig {
     pub to: Vec<String>,
     /// What the mails call this site.
     pub site: String,
+    /// The reader's language.
+    pub language: Language,
 }
 
 /// Mail.
@@ -54,7 +56,7 @@ pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Vec<Mailbox>,
-    site: String,
+    words: Words,
 }
 
 impl Email {
@@ -86,19 +88,19 @@ impl Email {
         if let Some((user, password)) = config.login {
             builder = builder.credentials(Credentials::new(user, password.reveal().to_owned()));
         }
-        Ok(Self { transport: builder.build(), from, to, site: config.site })
+        Ok(Self { transport: builder.build(), from, to, words: Words { site: config.site, language: config.language } })
     }
 
     fn message(&self, letters: &[Letter]) -> Result<Message, lettre::error::Error> {
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .subject(subject(&self.site, letters))
+            .subject(self.words.subject(letters))
             .message_id(None)
             .header(ContentType::TEXT_PLAIN);
         for mailbox in &self.to {
             builder = builder.to(mailbox.clone());
         }
-        builder.body(body(&self.site, letters, jiff::Timestamp::now()))
+        builder.body(self.words.body(letters, jiff::Timestamp::now()))
     }
 }
 

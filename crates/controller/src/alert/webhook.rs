@@ -1,7 +1,7 @@
 //! A request to a web service: `POST` with JSON.
 
-use super::words::{body, subject};
-use super::{Channel, Undelivered};
+use super::words::Words;
+use super::{Channel, Language, Undelivered};
 use async_trait::async_trait;
 use ridethrough_driver::Secret;
 use ridethrough_store::Letter;
@@ -22,6 +22,8 @@ pub struct WebhookConfig {
     pub ca: Option<Vec<u8>>,
     /// What the messages call this site.
     pub site: String,
+    /// The reader's language.
+    pub language: Language,
 }
 
 /// A web service.
@@ -30,7 +32,7 @@ pub struct Webhook {
     client: reqwest::Client,
     url: reqwest::Url,
     token: Option<Secret>,
-    site: String,
+    words: Words,
 }
 
 impl Webhook {
@@ -51,7 +53,7 @@ impl Webhook {
             builder = builder.tls_certs_only(certificates);
         }
         let client = builder.build().map_err(|error| format!("HTTPS cannot be set up: {error}"))?;
-        Ok(Self { client, url, token: config.token, site: config.site })
+        Ok(Self { client, url, token: config.token, words: Words { site: config.site, language: config.language } })
     }
 
     /// What is sent. `text` is what chat services show; the rest is for programs.
@@ -70,9 +72,9 @@ impl Webhook {
             .collect();
         json!({
             "program": "ridethrough",
-            "site": self.site,
-            "subject": subject(&self.site, letters),
-            "text": body(&self.site, letters, jiff::Timestamp::now()),
+            "site": self.words.site,
+            "subject": self.words.subject(letters),
+            "text": self.words.body(letters, jiff::Timestamp::now()),
             "messages": messages,
         })
     }

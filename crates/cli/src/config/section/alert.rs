@@ -31,6 +31,17 @@ pub(crate) enum Severity {
     Alarm,
 }
 
+/// The reader's language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Language {
+    /// English.
+    #[default]
+    En,
+    /// German. What others have said, such as a server's own error, stays as it is.
+    De,
+}
+
 /// How the way to the mail server is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +62,9 @@ pub(crate) struct Email {
     /// From which severity on. That the power has changed and that a run is over is told in any case. Default: `"warning"`.
     #[serde(default)]
     pub(crate) severity: Severity,
+    /// In which language: `"en"` or `"de"`. Default: `"en"`.
+    #[serde(default)]
+    pub(crate) language: Language,
     /// The mail server: name or address. One that hangs on the same UPS takes the mail with it; what was not delivered is
     /// delivered later.
     pub(crate) server: At<String>,
@@ -77,6 +91,9 @@ pub(crate) struct Webhook {
     /// From which severity on. That the power has changed and that a run is over is told in any case. Default: `"warning"`.
     #[serde(default)]
     pub(crate) severity: Severity,
+    /// In which language: `"en"` or `"de"`. Default: `"en"`.
+    #[serde(default)]
+    pub(crate) language: Language,
     /// The address, `https://...`. If it holds a key of its own, give the file of the configuration mode 0600.
     pub(crate) url: At<String>,
     /// Sent as `Authorization: Bearer ...`, where the service wants it.
@@ -93,6 +110,9 @@ pub(crate) struct Command {
     /// From which severity on. That the power has changed and that a run is over is told in any case. Default: `"warning"`.
     #[serde(default)]
     pub(crate) severity: Severity,
+    /// In which language: `"en"` or `"de"`. Default: `"en"`.
+    #[serde(default)]
+    pub(crate) language: Language,
     /// The program and its arguments, e.g. `["/usr/local/bin/send-sms", "+49..."]`. No shell is between.
     pub(crate) run: At<Vec<String>>,
     /// How long it may take; then it is killed. Default: `"30s"`.
