@@ -31,6 +31,6 @@ fn waits_for(action: &Action, other: &Action) -> bool {
         // What the first of its tier waits for; the first itself waits for the hook.
         Gate::StopDue { rank } => other.op.is_stop() && other.rank.is_some_and(|other| other > *rank),
         Gate::StartDue { rank } => matches!(other.op, Op::StartVm { .. }) && other.rank.is_some_and(|other| other < *rank),
-        Gate::TierStopped { rank } => matches!(other.op, Op::ShutDownVm { .. }) && other.rank == Some(*rank),
+        Gate::TierStopped { rank } => other.op.is_clean_stop() && other.rank == Some(*rank),
     })
 }

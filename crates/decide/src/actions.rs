@@ -92,10 +92,10 @@ impl<'a> Gates<'a> {
             Gate::HostOff(host) => self.site.is_proven_off(host, self.now),
             Gate::LoadReady(_) if self.site.is_planted(Plant::StorageNotAwaited) => true,
             Gate::LoadReady(load) => self.site.is_load_ready(load, self.now),
-            Gate::StopDue { rank } => self.is_due(*rank, |op| matches!(op, Op::ShutDownVm { .. })),
+            Gate::StopDue { rank } => self.is_due(*rank, Op::is_clean_stop),
             Gate::StartDue { rank } => self.is_due(*rank, |op| matches!(op, Op::StartVm { .. })),
             Gate::TierStopped { rank } => !self
-                .of_tier(*rank, |op| matches!(op, Op::ShutDownVm { .. }))
+                .of_tier(*rank, Op::is_clean_stop)
                 .any(|action| !self.is_off(action) && self.run.actions.get(&action.id).is_none_or(|state| !state.is_settled())),
         }
     }

@@ -131,7 +131,7 @@ fn hooks_hold_nobody_up(plan: &Plan, findings: &mut Vec<Finding>) {
         _ => None,
     };
     for action in plan.actions.values() {
-        let is_stop = matches!(action.op, Op::ShutDownVm { .. } | Op::ShutDownHost { .. });
+        let is_stop = action.op.is_clean_stop() || matches!(action.op, Op::ShutDownHost { .. });
         let waits = action.gates_hard.iter().find_map(hook);
         let waits = waits.or_else(|| action.gates.iter().find_map(hook).filter(|_| is_stop && action.last_safe.is_none()));
         if let Some(hook) = waits {

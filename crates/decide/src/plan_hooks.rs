@@ -63,10 +63,6 @@ fn is_of_tier(step: &Step, rank: usize, is_kind: fn(&Op) -> bool) -> bool {
     step.rank == Some(rank) && is_kind(&step.op)
 }
 
-fn is_shutdown(op: &Op) -> bool {
-    matches!(op, Op::ShutDownVm { .. })
-}
-
 fn is_start(op: &Op) -> bool {
     matches!(op, Op::StartVm { .. })
 }
@@ -74,9 +70,9 @@ fn is_start(op: &Op) -> bool {
 fn before_tier_stops(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], (rank, tier): (usize, &TierName), steps: &mut Vec<Step>) {
     let of = HookOf::Tier(tier.clone());
     let Some(budget) = time_of(snapshot.topology, &of.at(HookMoment::BeforeStop)) else { return };
-    let is_stop = |step: &&mut Step| is_of_tier(step, rank, is_shutdown);
+    let is_stop = |step: &&mut Step| is_of_tier(step, rank, Op::is_clean_stop);
     let is_hurried = |step: &Step| hosts.iter().any(|host| Some(host.id) == step.op.host() && host.is_emergency);
-    let stops: Vec<&Step> = steps.iter().filter(|step| is_of_tier(step, rank, is_shutdown)).collect();
+    let stops: Vec<&Step> = steps.iter().filter(|step| is_of_tier(step, rank, Op::is_clean_stop)).collect();
     let (Some(from), last_safe) =
         (stops.iter().map(|stop| stop.not_before).min(), stops.iter().filter_map(|stop| stop.last_safe).min())
     else {
@@ -107,7 +103,7 @@ fn after_tier_stopped(
     steps: &mut Vec<Step>,
 ) {
     let of = HookOf::Tier(tier.clone());
-    let stops: Vec<&Step> = steps.iter().filter(|step| is_of_tier(step, rank, is_shutdown)).collect();
+    let stops: Vec<&Step> = steps.iter().filter(|step| is_of_tier(step, rank, Op::is_clean_stop)).collect();
     let was_stopped = !hosts.is_empty() && snapshot.sides.get(&of) == Some(&Side::Down);
     if stops.is_empty() && !was_stopped {
         return;

@@ -381,7 +381,7 @@ impl RunState {
     fn turn(&mut self, op: &Op, tier: Option<TierName>) {
         let tier = tier.map(HookOf::Tier);
         let (of, side) = match op {
-            Op::ShutDownVm { .. } => (tier, Side::Down),
+            op if op.is_clean_stop() => (tier, Side::Down),
             Op::StartVm { .. } => (tier, Side::Up),
             Op::ShutDownHost { host } => (Some(HookOf::Host(host.clone())), Side::Down),
             Op::WakeHost { host } => (Some(HookOf::Host(host.clone())), Side::Up),

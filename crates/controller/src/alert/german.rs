@@ -217,7 +217,7 @@ pub fn in_german(text: &str) -> String {
 /// Whether the catalogue has that sentence.
 #[must_use]
 pub fn knows(text: &str) -> bool {
-    look_up(text, 1).is_some()
+    look_up(text, DEPTH_MAX).is_some()
 }
 
 fn look_up(text: &str, depth: usize) -> Option<String> {
@@ -226,7 +226,10 @@ fn look_up(text: &str, depth: usize) -> Option<String> {
     }
     let fitting = CATALOGUE.iter().filter_map(|(english, german)| Some((english, german, holes(english, text)?)));
     // Of two that fit, the one that says more itself.
-    let (_, german, found) = fitting.max_by_key(|(english, _, _)| english.len())?;
+    let Some((_, german, found)) = fitting.max_by_key(|(english, _, _)| english.len()) else {
+        // As a whole sentence, or within another one.
+        return Some(look_up(text.strip_suffix('.')?, depth - 1)? + ".");
+    };
     let mut said = (*german).to_owned();
     for (number, part) in (1..).zip(found) {
         let part = look_up(part, depth - 1).unwrap_or_else(|| part.to_owned());
@@ -263,6 +266,10 @@ mod tests {
             (
                 "Failed for good: move VM db from kvm1 to kvm2: busy: a job is running.",
                 "Endgültig gescheitert: VM db von kvm1 nach kvm2 verschieben: beschäftigt: a job is running.",
+            ),
+            (
+                "UPS a is silent, last seen on mains: nothing is done, somebody should look (no answer).",
+                "USV a schweigt, zuletzt am Netz: es geschieht nichts, jemand sollte nachsehen (keine Antwort).",
             ),
             ("load nas did not come up within 5 min.", "Last nas kam nicht innerhalb von 5 min hoch."),
             ("nothing we have ever said", "nothing we have ever said"),

@@ -24,7 +24,8 @@ pub(super) fn a_hold_is_not_lifted_early(scene: &Scene<'_>) -> Option<String> {
     let is_due = scene.world.config().topology.hosts.iter().any(|(id, host)| {
         let vms = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id);
         let moves: Millis = vms.map(|vm| move_time(scene, &vm.known)).sum();
-        let needed = host.shutdown_time + FORCE_LEAD + scene.slowest_stop(id) + moves + FORCE_LEAD + SLACK;
+        let stops = scene.time_of_hooks(id) + scene.slowest_stop(id);
+        let needed = host.shutdown_time + FORCE_LEAD + stops + moves + FORCE_LEAD + SLACK;
         scene.host_ends_at(id).is_none_or(|ends| scene.now() + needed + SLACK >= ends)
     });
     (!is_due).then(|| reason.clone())
