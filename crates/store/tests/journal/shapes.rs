@@ -5,8 +5,8 @@ use crate::sample::{every_kind, plan, record};
 use ridethrough_model::entry::{Outcome, RunEnd};
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
-    Action, ActionId, DomainId, Entry, Failure, FailureKind, HostId, LoadId, Notice, Op, Plan, PlanCause, PlanId, PowerEvent,
-    Record, Severity, TookEffect, UpsId, VmId,
+    Action, ActionId, DomainId, Entry, Failure, FailureKind, HookMoment, HookOf, HostId, LoadId, Notice, Op, Plan, PlanCause,
+    PlanId, PowerEvent, Record, Severity, TierName, TookEffect, UpsId, VmId,
 };
 use std::collections::BTreeSet;
 
@@ -36,6 +36,8 @@ fn ops() -> Vec<Op> {
         Op::WakeHost { host: from },
         Op::StopLoad { load: LoadId::from("nas") },
         Op::StartLoad { load: LoadId::from("nas") },
+        Op::CallHook { hook: HookOf::Tier(TierName::from("db")).at(HookMoment::BeforeStop) },
+        Op::CallHook { hook: HookOf::Host(host("kvm1")).at(HookMoment::AfterStart) },
     ];
     let place = |op: &Op| match op {
         Op::ShutDownVm { .. } => 0,
@@ -51,6 +53,7 @@ fn ops() -> Vec<Op> {
         Op::FinishMove { .. } => 10,
         Op::SuspendVm { .. } => 11,
         Op::AbortSuspend { .. } => 12,
+        Op::CallHook { .. } => 13,
     };
     all_of(&ops, place)
 }
@@ -65,6 +68,9 @@ fn gates() -> Vec<Gate> {
         Gate::HostReady(host("kvm1")),
         Gate::HostOff(host("kvm1")),
         Gate::LoadReady(LoadId::from("nas")),
+        Gate::StopDue { rank: 1 },
+        Gate::StartDue { rank: 1 },
+        Gate::TierStopped { rank: 1 },
     ];
     let place = |gate: &Gate| match gate {
         Gate::Settled(_) => 0,
@@ -75,6 +81,9 @@ fn gates() -> Vec<Gate> {
         Gate::HostReady(_) => 5,
         Gate::HostOff(_) => 6,
         Gate::LoadReady(_) => 7,
+        Gate::StopDue { .. } => 8,
+        Gate::StartDue { .. } => 9,
+        Gate::TierStopped { .. } => 10,
     };
     all_of(&gates, place)
 }
