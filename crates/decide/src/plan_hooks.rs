@@ -49,7 +49,7 @@ fn step(snapshot: &Snapshot<'_>, of: &HookOf, moment: HookMoment, text: &str) ->
     let is_called = snapshot.hooks_called.contains(&hook);
     let op = Op::CallHook { hook };
     let is_open = |phase: &ActionPhase| !matches!(phase, ActionPhase::Done | ActionPhase::Dropped(_));
-    if is_called && !snapshot.known.get(&op).is_some_and(|known| is_open(&known.phase)) {
+    if is_called && !snapshot.known.get(&op).is_some_and(|known| is_open(known.phase)) {
         return None;
     }
     Some(Step::new(op, snapshot.now, budget, "hooks", format!("{text} It holds nothing up for longer than {budget}.")))

@@ -86,6 +86,8 @@ pub(crate) struct Untouched {
     pub(crate) moved: BTreeSet<VmId>,
     pub(crate) hosts_down: BTreeSet<HostId>,
     pub(crate) loads_down: BTreeSet<LoadId>,
+    pub(crate) hooks_called: BTreeSet<Hook>,
+    pub(crate) sides: BTreeMap<HookOf, Side>,
 }
 
 pub(crate) static NONE: Untouched = Untouched {
@@ -94,6 +96,8 @@ pub(crate) static NONE: Untouched = Untouched {
     moved: BTreeSet::new(),
     hosts_down: BTreeSet::new(),
     loads_down: BTreeSet::new(),
+    hooks_called: BTreeSet::new(),
+    sides: BTreeMap::new(),
 };
 
 /// Battery facts for the question whether a second outage could be survived.

@@ -11,7 +11,7 @@ use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
 use ridethrough_model::entry::{Home, RunEnd};
 use ridethrough_model::policy::OnOutage;
-use ridethrough_model::{DomainId, ForceOff, HookMoment, HookOf, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
+use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
 use std::cell::Cell;
 
 /// One event, after it happened.
@@ -147,19 +147,6 @@ impl Scene<'_> {
     fn host_ends_at(&self, host: &HostId) -> Option<Mono> {
         let first = Seen::feeds(self.world, host).into_iter().filter_map(|ups| self.ends_at(ups)).min();
         first.map(|ends| ends - self.time_of_needs(host))
-    }
-    /// What the loads a host needs take to stop after it.
-    fn time_of_needs(&self, host: &HostId) -> Millis {
-        let topology = &self.world.config().topology;
-        let needs = topology.hosts.get(host).into_iter().flat_map(|host| &host.needs).filter_map(|need| topology.loads.get(need));
-        needs.filter(|load| load.can_stop).map(|load| load.stop_time + FORCE_LEAD).max().unwrap_or_default()
-    }
-    /// What hooks may take before the slowest tier and the host itself.
-    fn time_of_hooks(&self, host: &HostId) -> Millis {
-        let hooks = &self.world.config().topology.hooks;
-        let before = |of: HookOf| hooks.get(&of.at(HookMoment::BeforeStop)).map(|limit| *limit + Millis::from_secs(2));
-        let tiers = self.world.config().policy.tiers.iter().filter_map(|tier| before(HookOf::Tier(tier.name.clone()))).max();
-        tiers.unwrap_or_default() + before(HookOf::Host(host.clone())).unwrap_or_default()
     }
     fn slowest_stop(&self, host: &HostId) -> Millis {
         let policy = &self.world.config().policy;

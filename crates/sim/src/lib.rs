@@ -12,8 +12,6 @@ pub mod disk;
 pub mod draw;
 pub mod faults;
 pub mod fixed;
-#[cfg(test)]
-mod german_tests;
 pub mod invariant;
 pub mod past;
 pub mod process;

@@ -73,3 +73,6 @@ fn chosen(config: &Config, name: Option<&str>) -> Result<Vec<Route>, Failure> {
     }
     Ok(chosen)
 }
+
+#[cfg(test)]
+mod german_tests;

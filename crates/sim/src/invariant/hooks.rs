@@ -3,7 +3,17 @@
 use super::Scene;
 use crate::reality::HostState;
 use crate::seen::Seen;
-use ridethrough_model::{Hook, HookMoment, HookOf, Mono, Op, TierName};
+use ridethrough_model::{Hook, HookMoment, HookOf, HostId, Millis, Mono, Op, TierName};
+
+impl Scene<'_> {
+    /// What hooks may take before the slowest tier and the host itself.
+    pub(super) fn time_of_hooks(&self, host: &HostId) -> Millis {
+        let hooks = &self.world.config().topology.hooks;
+        let before = |of: HookOf| hooks.get(&of.at(HookMoment::BeforeStop)).map(|limit| *limit + Millis::from_secs(2));
+        let tiers = self.world.config().policy.tiers.iter().filter_map(|tier| before(HookOf::Tier(tier.name.clone()))).max();
+        tiers.unwrap_or_default() + before(HookOf::Host(host.clone())).unwrap_or_default()
+    }
+}
 
 /// When a hook was first called in the open run.
 fn called(scene: &Scene<'_>, hook: &Hook) -> Option<Mono> {
@@ -25,6 +35,9 @@ pub(super) fn a_hook_comes_before_what_it_is_about(scene: &Scene<'_>) -> Option<
         let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + super::SLACK >= at);
         let is_configured = topology.hooks.contains_key(&hook);
         if !is_configured || is_hurried || is_last || scene.seen.has_rebooted || called(scene, &hook).is_some() {
+            if is_configured {
+                scene.judge();
+            }
             return None;
         }
         Some(format!("{op}: the hook {hook} was not called"))
@@ -35,6 +48,7 @@ pub(super) fn a_hook_comes_before_what_it_is_about(scene: &Scene<'_>) -> Option<
 pub(super) fn a_hook_after_the_stop_finds_the_host_off(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let Op::CallHook { hook: Hook { of: HookOf::Host(host), moment: HookMoment::AfterStop } } = op else { return None };
+        scene.judge();
         let state = &scene.world.reality.hosts.get(host)?.state;
         (!matches!(state, HostState::Off | HostState::Dark)).then(|| format!("{host} is {state:?}"))
     })
@@ -44,6 +58,7 @@ pub(super) fn a_hook_after_the_stop_finds_the_host_off(scene: &Scene<'_>) -> Opt
 pub(super) fn hooks_are_called_only_in_an_armed_outage(scene: &Scene<'_>) -> Option<String> {
     scene.first(|op| {
         let hook = op.hook()?;
+        scene.judge();
         let topology = &scene.world.config().topology;
         let is_in = |tier: &TierName| scene.world.config().policy.tiers.iter().any(|known| known.name == *tier);
         let is_known = match &hook.of {

@@ -1,8 +1,17 @@
 //! Storage outlives whatever uses it, and is there before it.
 
-use super::{SLACK, Scene};
+use super::{FORCE_LEAD, SLACK, Scene};
 use crate::reality::HostState;
-use ridethrough_model::{HostId, Op};
+use ridethrough_model::{HostId, Millis, Op};
+
+impl Scene<'_> {
+    /// What the loads a host needs take to stop after it.
+    pub(super) fn time_of_needs(&self, host: &HostId) -> Millis {
+        let topology = &self.world.config().topology;
+        let needs = topology.hosts.get(host).into_iter().flat_map(|host| &host.needs).filter_map(|need| topology.loads.get(need));
+        needs.filter(|load| load.can_stop).map(|load| load.stop_time + FORCE_LEAD).max().unwrap_or_default()
+    }
+}
 
 /// A load is never told to stop while a host that needs it is not off.
 pub(super) fn a_load_outlives_what_uses_it(scene: &Scene<'_>) -> Option<String> {

@@ -1,11 +1,11 @@
 //! The catalogue of German alerts keeps up with what is said: every notice and every change of power of many days is in it.
 
-use crate::draw::draw;
-use crate::world::World;
 use ridethrough_controller::alert::german;
 use ridethrough_controller::narrate::Narrator;
 use ridethrough_decide::Effect;
 use ridethrough_model::Entry;
+use ridethrough_sim::draw::draw;
+use ridethrough_sim::world::World;
 use std::collections::BTreeSet;
 
 #[test]
