@@ -5,8 +5,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::{ActionPhase, ActionState, RunState, Side};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op, PlanCause,
-    PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op,
+    PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
