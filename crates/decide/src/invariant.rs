@@ -209,8 +209,16 @@ fn a_vm_has_one_place(step: &Step<'_>) -> Option<String> {
         return None;
     }
     let mut places: BTreeMap<&VmId, &Op> = BTreeMap::new();
+    let inventory = |vm: &VmId| step.site.inventories.get(&vm.platform()).and_then(|inventory| inventory.vms.get(vm));
+    let is_under_way = |vm: &VmId, to: &HostId| inventory(vm).is_some_and(|vm| vm.power.is_active() && vm.host != *to);
     let coming = run.actions.values().filter(|action| action.is_in_flight()).map(|action| &action.op);
-    for op in coming.filter(|op| matches!(op, Op::StartVm { .. } | Op::MoveVm { .. })) {
+    let is_coming = |op: &&Op| match op {
+        Op::StartVm { .. } => true,
+        // A move of a VM that is off, or has arrived, has ended, whether or not anybody could say so.
+        Op::MoveVm { vm, to, .. } => is_under_way(vm, to),
+        _ => false,
+    };
+    for op in coming.filter(is_coming) {
         if let Some(other) = op.vm().and_then(|vm| places.insert(vm, op)) {
             return Some(format!("{op} while it is under way: {other}"));
         }
