@@ -14,7 +14,7 @@ use crate::count::{self, Counts};
 use crate::tidy;
 
 mod summary;
-mod watch;
+pub(crate) mod watch;
 
 /// Relative to the workspace root, whatever the target directory is. Tests append to it.
 pub(crate) const SKIPPED: &str = "target/skipped.txt";

@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod count;
+mod mutants;
 mod nightly;
 mod seeds;
 mod tidy;
@@ -22,6 +23,8 @@ usage: cargo xtask COMMAND
   bench [WHAT...]   measure: journal lab idle many plan
   golden FILE...    the planner against proven optima
   outages [COUNT]   the planner and its rivals in random outages
+  mutants [FILE...] [--jobs JOBS]
+                    do the tests notice a wrong word in the central files of decide? hours
   nightly           the long campaigns";
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::command(workspace_root()),
         Some("ci") => ci::command(workspace_root(), rest),
         Some("bench") => bench::command(workspace_root(), rest),
+        Some("mutants") => mutants::command(workspace_root(), rest),
         Some("seeds") => seeds::command(workspace_root(), rest),
         Some("golden") => bench::golden(workspace_root(), rest),
         Some("outages") => bench::outages(workspace_root(), rest),

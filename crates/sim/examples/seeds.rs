@@ -2,14 +2,16 @@
 //!
 //! `seeds N [--from S] [--jobs J]` plays N seeds from S on, after the seeds of past failures; `seeds --replay SEED` tells one.
 
-use ridethrough_sim::campaign::{campaign, replay};
+use ridethrough_decide::Plant;
+use ridethrough_sim::campaign::{Day, campaign, replay};
 use ridethrough_sim::past;
+use ridethrough_sim::plants::catch;
 use ridethrough_sim::tally::Tally;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-const USAGE: &str = "usage: seeds N [--from SEED] [--jobs JOBS] | seeds --replay SEED";
+const USAGE: &str = "usage: seeds N [--from SEED] [--jobs JOBS] | seeds --replay SEED | seeds --plants N";
 
 /// Seeds are handed out in pieces of so many.
 const PIECE: u64 = 16;
@@ -27,14 +29,32 @@ fn main() -> ExitCode {
     if let [word, seed] = words.as_slice()
         && word == "--replay"
     {
-        let Ok(seed) = seed.parse() else { return usage() };
-        print!("{}", replay(seed));
+        let Some(day) = Day::parse(seed) else { return usage() };
+        print!("{}", replay(day));
         return ExitCode::SUCCESS;
+    }
+    if let [word, seeds] = words.as_slice()
+        && word == "--plants"
+    {
+        return seeds.parse().map_or_else(|_| usage(), plants);
     }
     match asked(&words) {
         Some(asked) => play(&asked),
         None => usage(),
     }
+}
+
+/// A row for each planted bug: where it is caught first, and by what.
+fn plants(seeds_max: u64) -> ExitCode {
+    let mut is_ok = true;
+    std::panic::set_hook(Box::new(|_| ()));
+    for plant in Plant::ALL {
+        let caught = catch(*plant, seeds_max);
+        is_ok &= caught.is_some();
+        let (by, place) = caught.map_or(("NOBODY".to_owned(), "-".to_owned()), |caught| (caught.by, caught.place));
+        println!("| `{plant:?}` | {by} | {place} |");
+    }
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn usage() -> ExitCode {
@@ -57,12 +77,13 @@ fn asked(words: &[String]) -> Option<Asked> {
 }
 
 fn play(asked: &Asked) -> ExitCode {
-    let past = past::failures();
-    for seed in past.iter().filter_map(|(seed, why)| past::broken(*seed).map(|how| (seed, why, how))) {
-        let (seed, why, how) = seed;
-        println!("seed {seed} ({why}) is broken again: {how}\n  again: cargo xtask seeds --replay {seed}");
+    let past = past::failures().into_iter().filter_map(|(day, why)| Some((day, why, past::broken(day)?)));
+    let past: Vec<_> = past.collect();
+    for (day, why, how) in &past {
+        let again = format!("cargo xtask seeds --replay {}@{}", day.seed, day.generation);
+        println!("seed {} ({why}) is broken again: {how}\n  again: {again}", day.seed);
     }
-    let is_past_broken = past.iter().any(|(seed, _)| past::broken(*seed).is_some());
+    let is_past_broken = !past.is_empty();
     let begun = Instant::now();
     let next = AtomicU64::new(asked.from);
     let end = asked.from + asked.count;
@@ -96,7 +117,7 @@ fn play(asked: &Asked) -> ExitCode {
     println!("{} seeds from {} on, {} jobs\n", asked.count, asked.from, asked.jobs);
     print!("{}", tally.table(begun.elapsed().as_secs_f64()));
     if let Some(first) = tally.broken().first() {
-        println!("\nthe first of them, event by event:\n{}", replay(*first));
+        println!("\nthe first of them, event by event:\n{}", replay(Day::of(*first)));
     }
     let is_ok = tally.broken().is_empty() && tally.idle_checks().is_empty() && !is_past_broken;
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -2,7 +2,7 @@
 
 mod orphans;
 
-use crate::draw::{Drawn, draw};
+use crate::draw::{Drawn, GENERATION, draw_as};
 use crate::faults::Twist;
 use crate::invariant::{INVARIANTS, Scene};
 use crate::reality::{Doing, HostState};
@@ -10,7 +10,7 @@ use crate::seen::Seen;
 use crate::trace;
 use crate::world::World;
 use orphans::Orphans;
-use ridethrough_decide::Input;
+use ridethrough_decide::{Input, Plant};
 use ridethrough_model::entry::RunEnd;
 use ridethrough_model::{HostId, Millis, VmId};
 use std::cell::Cell;
@@ -58,19 +58,60 @@ pub struct Broken {
 /// Plays the seeds, in order.
 #[must_use]
 pub fn campaign(seeds: Range<u64>) -> Vec<Outcome> {
-    seeds.map(|seed| run(seed, &mut |_| ())).collect()
+    seeds.map(|seed| Day::of(seed).play()).collect()
+}
+
+/// What is played: a seed, how it is drawn, and a bug to be caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// The seed.
+    pub seed: u64,
+    /// How seeds were drawn when it found something.
+    pub generation: u32,
+    /// A planted bug.
+    pub plant: Option<Plant>,
+}
+
+impl Day {
+    /// As seeds are drawn now.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self { seed, generation: GENERATION, plant: None }
+    }
+
+    /// `186`, or `186@1` as it was drawn in generation 1.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (seed, generation) = match text.split_once('@') {
+            Some((seed, generation)) => (seed, generation.parse().ok()?),
+            None => (text, GENERATION),
+        };
+        Some(Self { generation, ..Self::of(seed.parse().ok()?) })
+    }
+
+    /// Plays it.
+    #[must_use]
+    pub fn play(self) -> Outcome {
+        run(self, &mut |_| ())
+    }
+
+    fn name(self) -> String {
+        let generation = if self.generation == GENERATION { String::new() } else { format!("@{}", self.generation) };
+        format!("{}{generation}", self.seed)
+    }
 }
 
 /// Plays one seed again and tells its trace, one line per event, and what was broken at its end.
 #[must_use]
-pub fn replay(seed: u64) -> String {
-    let mut text = site_text(&draw(seed));
-    let outcome = run(seed, &mut |line| {
+pub fn replay(day: Day) -> String {
+    let mut text = site_text(&draw_as(day.seed, day.generation));
+    let outcome = run(day, &mut |line| {
         text.push_str(line);
         text.push('\n');
     });
     let broken = outcome.broken.map_or_else(|| "all held".to_owned(), |b| format!("{} BROKEN {}: {}", b.at, b.name, b.how));
-    format!("{text}seed {seed}: {}\n{broken}\nagain: cargo xtask seeds --replay {seed}\n", outcome.about)
+    let name = day.name();
+    format!("{text}seed {name}: {}\n{broken}\nagain: cargo xtask seeds --replay {name}\n", outcome.about)
 }
 
 fn site_text(drawn: &Drawn) -> String {
@@ -109,8 +150,10 @@ struct Watch {
     orphans: Option<Orphans>,
 }
 
-fn run(seed: u64, tell: &mut dyn FnMut(&str)) -> Outcome {
-    let Drawn { setup, is_calm, is_orphaned, heals_at, about } = draw(seed);
+fn run(day: Day, tell: &mut dyn FnMut(&str)) -> Outcome {
+    let seed = day.seed;
+    let Drawn { mut setup, is_calm, is_orphaned, heals_at, about } = draw_as(seed, day.generation);
+    setup.plant = day.plant;
     let twists = setup.script.iter().filter_map(|(_, twist)| twist.kind());
     let faults = twists.chain(setup.faults.kinds()).collect();
     let mut world = World::new(setup, seed);
@@ -334,7 +377,7 @@ mod tests {
         });
         if let Some(first) = broken.iter().min_by_key(|outcome| outcome.seed) {
             let all: Vec<u64> = broken.iter().map(|outcome| outcome.seed).collect();
-            panic!("{}\n{} of {last} seeds: {all:?}", replay(first.seed), all.len());
+            panic!("{}\n{} of {last} seeds: {all:?}", replay(Day::of(first.seed)), all.len());
         }
     }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod site;
 
 pub use site::{MAINS_LOST_AT, Scenario};
+pub(crate) use site::{a_host, a_tier, setup};
 
 /// No outage of the demo lasts longer, whatever happens.
 const LASTS_MAX: Millis = Millis::from_secs(3 * 3600);

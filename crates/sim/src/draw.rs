@@ -34,9 +34,18 @@ pub struct Drawn {
 /// When domains are armed.
 pub(crate) const ARMED_AT: Millis = Millis::from_secs(20);
 
-/// Draws it.
+/// How seeds are drawn now. A seed that found something is kept with the generation it was drawn in.
+pub const GENERATION: u32 = 2;
+
+/// Draws it as seeds are drawn now.
 #[must_use]
 pub fn draw(seed: u64) -> Drawn {
+    draw_as(seed, GENERATION)
+}
+
+/// Draws it as seeds of that generation were drawn.
+#[must_use]
+pub fn draw_as(seed: u64, generation: u32) -> Drawn {
     let mut dice = Dice::new(seed);
     let is_calm = dice.percent(40);
     let racks = dice.between(1, 3);
@@ -75,6 +84,11 @@ pub fn draw(seed: u64) -> Drawn {
     if is_orphaned {
         script::orphan(&mut dice, heals_at, &mut script);
         story.push_str(", its controller is lost");
+    }
+    let mut faults = faults;
+    if generation >= 2 && !is_calm {
+        let mut dice = Dice::new(seed ^ crate::trouble::MORE);
+        story.push_str(&crate::trouble::draw(&mut dice, &reality, heals_at, &mut faults, &mut script));
     }
     let about = format!(
         "{} {} UPSes, {} hosts, {} VMs, {} tiers; {story}",
@@ -346,6 +360,6 @@ fn faults(dice: &mut Dice) -> Faults {
         slow_percent: *dice.pick(&[0, 3, 20]),
         duplicate_percent: *dice.pick(&[0, 0, 5]),
         reading_lost_percent: *dice.pick(&[0, 0, 5, 30]),
-        is_platform_down: false,
+        ..Faults::default()
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong on the way, and what can happen from outside.
 
 use crate::disk::DiskState;
+use crate::reality::Vm;
 use ridethrough_decide::Command;
 use ridethrough_model::{DomainMode, HostId, Millis, SilenceKind, UpsId, VmId};
 
@@ -17,6 +18,10 @@ pub struct Faults {
     pub duplicate_percent: u64,
     /// Looks at a UPS that see nothing and say nothing.
     pub reading_lost_percent: u64,
+    /// Readings that arrive many seconds after they were made.
+    pub reading_late_percent: u64,
+    /// Requests that take effect long after their caller has given them up.
+    pub late_effect_percent: u64,
     /// The platform cannot be read.
     pub is_platform_down: bool,
 }
@@ -51,6 +56,22 @@ pub enum Twist {
         /// Whether its machine starts anew: the monotonic clock begins again.
         reboots: bool,
     },
+    /// A UPS says that its battery is low, on mains too.
+    SaysLow(UpsId, bool),
+    /// A UPS states so many percent of the runtime it would otherwise state.
+    Lies(UpsId, u32),
+    /// The platform leaves VMs and tags out of what it tells, or no longer.
+    Shrinks(bool),
+    /// The platform refuses everything that is to be done to a VM, or no longer.
+    Refuses(VmId, bool),
+    /// Somebody else makes a VM, and it runs.
+    VmCreated(Box<Vm>),
+    /// Somebody else deletes one.
+    VmDeleted(VmId),
+    /// Somebody else moves one, if its new host is on.
+    VmMoved(VmId, HostId),
+    /// Somebody else switches one on or off.
+    VmPowered(VmId, bool),
     /// All faults end and mains is back everywhere.
     Heal,
 }
@@ -75,6 +96,15 @@ impl Twist {
             Self::Command(Command::Abort { .. }) => "operator aborts",
             Self::Command(Command::Maintenance { .. }) => "maintenance",
             Self::Command(Command::SetMode { mode: DomainMode::Observe, .. }) => "disarmed",
+            Self::SaysLow(_, true) => "UPS says low on mains",
+            Self::Lies(..) => "UPS lies about its runtime",
+            Self::Shrinks(true) => "inventory shrinks",
+            Self::Refuses(_, true) => "VM refuses for good",
+            Self::VmCreated(_) => "VM created by someone",
+            Self::VmDeleted(_) => "VM deleted by someone",
+            Self::VmMoved(..) => "VM moved by someone",
+            Self::SomebodyStops(_) | Self::VmPowered(_, false) => "VM stopped by someone",
+            Self::VmPowered(_, true) => "VM started by someone",
             _ => return None,
         })
     }
@@ -90,6 +120,8 @@ impl Faults {
             (self.slow_percent > 0, "replies slow"),
             (self.duplicate_percent > 0, "replies twice"),
             (self.reading_lost_percent > 0, "readings lost"),
+            (self.reading_late_percent > 0, "readings late"),
+            (self.late_effect_percent > 0, "effects after the deadline"),
         ];
         all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, name)| name).collect()
     }

@@ -5,6 +5,7 @@ mod desired;
 mod hooks;
 mod last_resort;
 mod loads;
+mod promises;
 mod restraint;
 
 use crate::seen::{Attempt, Heard, Seen};
@@ -49,8 +50,8 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("what-somebody-stopped-stays-off", desired::what_somebody_stopped_stays_off),
     ("records-have-no-gaps", records_have_no_gaps),
     ("what-is-returned-is-back", what_is_returned_is_back),
-    ("an-untouched-run-touched-nothing", an_untouched_run_touched_nothing),
-    ("a-run-is-no-storm", a_run_is_no_storm),
+    ("an-untouched-run-touched-nothing", promises::an_untouched_run_touched_nothing),
+    ("a-run-is-no-storm", promises::a_run_is_no_storm),
     ("a-load-outlives-what-uses-it", loads::a_load_outlives_what_uses_it),
     ("a-load-stops-only-in-an-armed-outage", loads::a_load_stops_only_in_an_armed_outage),
     ("storage-comes-before-hosts", loads::storage_comes_before_hosts),
@@ -67,6 +68,9 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("no-timer-fires-on-mains", last_resort::no_timer_fires_on_mains),
     ("every-host-at-risk-has-a-timer", last_resort::every_host_at_risk_has_a_timer),
     ("a-timer-leaves-time-for-a-clean-stop", last_resort::a_timer_leaves_time_for_a_clean_stop),
+    ("what-may-have-happened-is-looked-at-first", promises::what_may_have_happened_is_looked_at_first),
+    ("the-last-safe-moment-is-not-missed", promises::the_last_safe_moment_is_not_missed),
+    ("the-site-finds-no-fault-with-itself", promises::the_site_finds_no_fault_with_itself),
 ];
 
 /// What reaches us late, and ticks that come once a second.
@@ -74,8 +78,6 @@ const SLACK: Millis = Millis(1500);
 /// How far a forecast may be off the one a plan was made from without a new plan.
 const FORECAST_SLACK: Millis = Millis::from_secs(15);
 const FORCE_LEAD: Millis = Millis::from_secs(10);
-const RECORDS_MAX: u64 = 6000;
-const EFFECTS_MAX: usize = 400;
 
 impl Scene<'_> {
     /// A case is judged now, and not let off before.
@@ -289,7 +291,8 @@ fn holds_up(scene: &Scene<'_>, upses: &[&UpsId], rank: usize, other: &crate::rea
     let policy = &scene.world.config().policy;
     let other_rank = policy.rank_of(&other.known);
     let tier = policy.tier(other_rank);
-    if other_rank <= rank || !other.known.power.is_active() || !scene.seen.homes.contains_key(&other.known.id) {
+    let is_meddled = scene.world.reality.meddled.contains_key(&other.known.id);
+    if is_meddled || other_rank <= rank || !other.known.power.is_active() || !scene.seen.homes.contains_key(&other.known.id) {
         return false;
     }
     if tier.on_outage.contains(&OnOutage::Move) {
@@ -317,7 +320,8 @@ fn no_host_goes_down_over_a_running_vm(scene: &Scene<'_>) -> Option<String> {
         let mut running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
         let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + SLACK >= at);
         let is_never = |vm: &crate::reality::Vm| policy.tier(policy.rank_of(&vm.known)).force_off == ForceOff::Never;
-        let wrong = running.find(|vm| !is_last || is_never(vm))?;
+        let is_known = |vm: &crate::reality::Vm| !scene.world.reality.is_meddled_lately(&vm.known.id);
+        let wrong = running.find(|vm| is_known(vm) && (!is_last || is_never(vm)))?;
         Some(format!("{op} although {} runs there", wrong.known.name))
     })
 }
@@ -423,13 +427,14 @@ fn moves_per_host_are_bounded(scene: &Scene<'_>) -> Option<String> {
         if scene.seen.has_forgotten {
             return None;
         }
+        let is_strange = |vm: &&crate::reality::Vm| scene.world.reality.meddled.contains_key(&vm.known.id);
         scene.judge();
         [from, to].into_iter().find_map(|host| {
             let touches = |vm: &&crate::reality::Vm| match &vm.doing {
                 crate::reality::Doing::Moving { to, .. } => (to == host || vm.known.host == *host) && !has_overrun(&vm.known.id),
                 _ => false,
             };
-            let count = scene.world.reality.vms.values().filter(touches).count();
+            let count = scene.world.reality.vms.values().filter(touches).filter(|vm| !is_strange(vm)).count();
             (count >= limit).then(|| format!("{count} moves touch {host} already"))
         })
     })
@@ -462,7 +467,8 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
         let losses = &scene.world.reality.losses;
         losses.iter().any(|(at, id, _)| id == vm && *at >= scene.seen.opened_at) && is_armed(&home.host) && was_known(&home.host)
     };
-    scene.seen.homes.iter().filter(|(id, _)| !scene.seen.wished.contains(*id)).find_map(|(id, home)| {
+    let is_ours = |id: &VmId| !scene.seen.wished.contains(id) && !scene.world.reality.meddled.contains_key(id);
+    scene.seen.homes.iter().filter(|(id, _)| is_ours(id)).find_map(|(id, home)| {
         let vm = scene.world.reality.vms.get(id)?;
         let is_back = vm.known.power.is_active() && vm.known.host == home.host && vm.known.autostart == home.autostart;
         ((touched(id) || lost(id, home)) && !is_back).then(|| {
@@ -477,22 +483,4 @@ fn what_is_returned_is_back(scene: &Scene<'_>) -> Option<String> {
 
 fn last_run(scene: &Scene<'_>) -> Option<RunId> {
     scene.seen.ends.last().map(|(run, _)| *run)
-}
-
-fn an_untouched_run_touched_nothing(scene: &Scene<'_>) -> Option<String> {
-    let claims = scene.seen.ends_now.iter().any(|end| matches!(end, RunEnd::NothingTouched | RunEnd::ObservedOnly));
-    if claims {
-        scene.judge();
-    }
-    (claims && scene.seen.started_in_run > 0).then(|| format!("{} attempts were sent", scene.seen.started_in_run))
-}
-
-/// A bound on what one event and one run may cause: a loop that feeds itself ends here.
-fn a_run_is_no_storm(scene: &Scene<'_>) -> Option<String> {
-    let (effects, records) = (scene.moment.effects.len(), scene.seen.records_in_run);
-    if effects > 0 {
-        scene.judge();
-    }
-    (effects > EFFECTS_MAX || records > RECORDS_MAX)
-        .then(|| format!("{effects} effects of one event, {records} records in the run"))
 }

@@ -20,6 +20,10 @@ pub struct Ups {
     pub runtime_low: Millis,
     /// Whether it tells its runtime and charge.
     pub states_runtime: bool,
+    /// What it states of its runtime, in percent of the truth as it believes it.
+    pub states_percent: u32,
+    /// It says that its battery is low, whatever is so.
+    pub says_low: bool,
     /// Mains at its input.
     pub has_mains: bool,
     /// Power at its output.
@@ -39,6 +43,8 @@ impl Ups {
             nominal,
             runtime_low: Millis::from_secs(60),
             states_runtime: true,
+            states_percent: 100,
+            says_low: false,
             has_mains: true,
             has_output: true,
             is_forced: false,
@@ -121,7 +127,7 @@ pub enum Doing {
 }
 
 /// A VM: what its platform knows, and what only we know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vm {
     /// As its platform knows it.
     pub known: ridethrough_model::Vm,
@@ -133,6 +139,8 @@ pub struct Vm {
     pub start_takes: Millis,
     /// Its guest never goes down by itself.
     pub is_hung: bool,
+    /// Its platform refuses everything that is to be done to it.
+    pub refuses: bool,
     /// What it is in the middle of.
     pub doing: Doing,
     /// It is off because it was told to, and its host has not been down since.
@@ -144,7 +152,8 @@ impl Vm {
     /// Idle in whatever power state it has.
     #[must_use]
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
-        Self { known, power, stop_takes, start_takes, is_hung: false, doing: Doing::Nothing, is_told_off: false, turn: 0 }
+        let (is_hung, refuses, is_told_off, doing) = (false, false, false, Doing::Nothing);
+        Self { known, power, stop_takes, start_takes, is_hung, refuses, doing, is_told_off, turn: 0 }
     }
 }
 
@@ -197,9 +206,13 @@ pub struct Reality {
     pub topology: Topology,
     /// VMs that were ended rather than shut down, when and how.
     pub losses: Vec<(Millis, VmId, LossKind)>,
+    /// VMs that somebody else did something to, and when last.
+    pub meddled: BTreeMap<VmId, Millis>,
+    /// The platform leaves something out of its inventory.
+    pub inventory_shrinks: bool,
     /// What has become due and when; taken out by the world.
     pub dues: Vec<(Millis, Due)>,
-    drawn: Option<BTreeMap<UpsId, Milliwatts>>,
+    pub(crate) drawn: Option<BTreeMap<UpsId, Milliwatts>>,
 }
 
 impl Reality {
@@ -214,7 +227,21 @@ impl Reality {
     ) -> Self {
         let (losses, dues) = (Vec::new(), Vec::new());
         let (stoppables, hooks) = (BTreeMap::new(), BTreeMap::new());
-        Self { at: Millis::ZERO, upses, hosts, vms, loads, stoppables, hooks, topology, losses, dues, drawn: None }
+        Self {
+            at: Millis::ZERO,
+            upses,
+            hosts,
+            vms,
+            loads,
+            stoppables,
+            hooks,
+            topology,
+            losses,
+            meddled: BTreeMap::new(),
+            inventory_shrinks: false,
+            dues,
+            drawn: None,
+        }
     }
 
     /// Lets time pass: batteries drain and charge; where one is empty, what hangs on it alone goes dark at once.

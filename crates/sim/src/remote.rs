@@ -87,6 +87,9 @@ impl Reality {
         let vm = self.vms.get(id).ok_or_else(|| refused("no such VM"))?.clone();
         let is_active = vm.known.power.is_active();
         let task = Ok(Started::Task(TaskRef(op.to_string())));
+        if vm.refuses {
+            return Err(refused("permission denied"));
+        }
         if matches!(vm.doing, Doing::Moving { .. }) && !matches!(op, Op::PowerOffVm { .. }) {
             return Err(failure(FailureKind::Busy, TookEffect::No, "the VM is being moved"));
         }
@@ -150,6 +153,9 @@ impl Reality {
         self.reach(from)?;
         self.reach(to)?;
         self.vm_at(id, from)?;
+        if vm.refuses {
+            return Err(refused("permission denied"));
+        }
         match &vm.doing {
             Doing::Moving { to: going, .. } if going == to => return Ok(Started::Task(TaskRef(op.to_string()))),
             Doing::Nothing if vm.known.power.is_active() => {}
@@ -263,6 +269,11 @@ impl Reality {
         }
         let seen = self.vms.values().filter(|vm| self.is_reachable(&vm.known.host));
         inventory.vms = seen.map(|vm| (vm.known.id.clone(), vm.known.clone())).collect();
+        if self.inventory_shrinks {
+            let left_out: Vec<VmId> = inventory.vms.keys().step_by(2).cloned().collect();
+            inventory.vms.retain(|id, _| !left_out.contains(id));
+            inventory.vms.values_mut().for_each(|vm| vm.tags.clear());
+        }
         let told =
             self.vms.values().filter(|vm| vm.is_told_off && estate.tells_why_off && inventory.vms.contains_key(&vm.known.id));
         inventory.told_off = told.map(|vm| vm.known.id.clone()).collect();
@@ -290,7 +301,7 @@ impl Reality {
     pub(crate) fn reading(&mut self, id: &UpsId, at: Mono) -> Option<Reading> {
         let load = self.load(id);
         let ups = self.upses.get(id)?;
-        let stated = ups.battery.stated(load);
+        let stated = ups.battery.stated(load).scaled(u64::from(ups.states_percent), 100);
         let mut tokens = Vec::new();
         if ups.is_forced {
             tokens.push(StatusToken::Fsd);
@@ -304,6 +315,9 @@ impl Reality {
             }
         } else {
             tokens.push(StatusToken::Off);
+        }
+        if ups.says_low {
+            tokens.push(StatusToken::Lb);
         }
         let share = Millis(1_000_000).scaled(load.0, ups.nominal.0.max(1)).0;
         Some(Reading {

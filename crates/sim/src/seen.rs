@@ -2,8 +2,12 @@
 //!
 //! Shares no code with `decide`: what the controller can have known is folded here a second time, more simply.
 
+mod doubt;
+
 use crate::faults::Twist;
+use crate::reality::HostState;
 use crate::world::{Moment, World};
+pub use doubt::Doubts;
 use ridethrough_decide::{Effect, Input};
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
@@ -94,6 +98,10 @@ pub struct Seen {
     pub appended: BTreeMap<RunId, u64>,
     /// Attempts written down and not forgotten by a crash.
     pub intents: BTreeMap<Attempt, Intent>,
+    /// Attempts of which nobody knows what came.
+    pub doubts: Doubts,
+    /// When each host was last not on.
+    pub hosts_up_at: BTreeMap<HostId, Millis>,
     /// Attempts that were sent.
     pub started: BTreeSet<Attempt>,
     /// Actions of every plan of the open run.
@@ -198,6 +206,11 @@ impl Seen {
             self.begin_again(world, now);
         }
         self.count_battery_time(world, now);
+        let off = world.reality.hosts.iter().filter(|(_, host)| host.state != HostState::On);
+        self.hosts_up_at.extend(off.map(|(id, _)| (id.clone(), moment.at)));
+        if let Some(input) = &moment.input {
+            self.doubts.hear(input);
+        }
         match &moment.input {
             Some(Input::Reading(reading)) => self.upses.entry(reading.ups.clone()).or_default().take(reading),
             Some(Input::Durable { run, seq }) => {
@@ -217,6 +230,7 @@ impl Seen {
                         self.started_degraded.insert(key);
                     }
                     self.started_in_run += 1;
+                    self.doubts.send(key);
                     self.starts_now.push((key, op.clone()));
                 }
                 _ => {}
@@ -244,6 +258,7 @@ impl Seen {
         let forgotten = std::mem::take(&mut self.started_degraded);
         self.started.retain(|attempt| !forgotten.contains(attempt));
         let found = world.disk.find();
+        self.doubts.begin_again(&found.open_run);
         let open = found.open_run.first().map(|record| record.run);
         if open != self.run {
             self.forget_run();
@@ -340,10 +355,9 @@ impl Seen {
 
     fn note(&mut self, record: &Record, now: Mono, at: Millis) {
         self.appended.insert(record.run, record.seq);
+        self.doubts.note(record);
         self.note_site(&record.entry, now);
-        if record.run != RunId::SITE {
-            self.records_in_run += 1;
-        }
+        self.records_in_run += u64::from(record.run != RunId::SITE);
         match &record.entry {
             Entry::IncidentOpened { homes, .. } => {
                 self.forget_run();

@@ -5,6 +5,7 @@
 
 mod hooks;
 mod loads;
+mod looks;
 mod timers;
 mod twists;
 
@@ -52,6 +53,7 @@ enum Event {
     LookAtLoad { process: u64, turn: u64, load: LoadId },
     Sync { process: u64 },
     Arrive(Box<Request>),
+    TakeEffect(Box<ridethrough_model::Op>),
     TimerOrder { process: u64, host: HostId, call: TimerCall },
     TimerLook { host: HostId },
     Deliver { process: u64, input: Box<Input>, closes: Option<Kind> },
@@ -224,6 +226,7 @@ impl World {
             Event::TimerOrder { process, host, call } => self.take_timer_order(process, host, call),
             Event::TimerLook { host } => self.look_at_timer(host),
             Event::Arrive(request) => self.arrive(*request),
+            Event::TakeEffect(op) => self.take_effect(&op),
             Event::Deliver { process, input, closes } if self.lives(process) => {
                 if let (Some(kind), Some(process)) = (closes, &mut self.process) {
                     process.open.remove(&kind);
@@ -372,6 +375,9 @@ impl World {
         if let Some(hook) = op.hook() {
             return self.call_hook(process, kind, hook);
         }
+        if self.comes_late(process, kind, &op) {
+            return;
+        }
         let is_lost_before = self.dice.percent(self.faults.request_lost_percent);
         let is_lost_after = self.dice.percent(self.faults.reply_lost_percent);
         let mut delay = Millis(self.dice.between(2, 300));
@@ -414,83 +420,5 @@ impl World {
 
     fn is_at_risk(&self) -> bool {
         self.site().is_some_and(Site::is_at_risk)
-    }
-
-    fn look_at_ups(&mut self, process: u64, turn: u64, id: UpsId) {
-        let every = if self.is_at_risk() { 1000 } else { 5000 };
-        let at = self.mono(self.reality.at);
-        let is_unpowered = self.reality.upses.get(&id).is_some_and(|ups| !ups.has_mains && !ups.has_output);
-        let silence = self.reality.upses.get(&id).and_then(|ups| ups.silence);
-        let silence = silence.or(is_unpowered.then_some(SilenceKind::Unreachable));
-        let loses = self.dice.percent(self.faults.reading_lost_percent);
-        let input = match silence {
-            Some(kind) => {
-                let message = format!("{kind:?}").to_lowercase();
-                Some(Input::Silence(Silence { ups: id.clone(), at, kind, message }))
-            }
-            None => self.reality.reading(&id, at).map(Input::Reading),
-        };
-        let delay = match silence {
-            Some(SilenceKind::Unreachable) => Millis::from_secs(4),
-            _ => Millis(self.dice.between(3, 60)),
-        };
-        if let Some(input) = input.filter(|_| !loses) {
-            self.after(delay, Event::Deliver { process, input: Box::new(input), closes: None });
-        }
-        let next = Millis(every + self.dice.between(0, 100)).max(delay);
-        self.after(next, Event::LookAtUps { process, turn, ups: id });
-    }
-
-    fn look_at_platform(&mut self, process: u64, turn: u64) {
-        let is_at_risk = self.is_at_risk();
-        let at = self.mono(self.reality.at);
-        let Some(alive) = &mut self.process else { return };
-        if alive.platform_turn != turn {
-            return;
-        }
-        alive.platform_turn += 1;
-        let turn = alive.platform_turn;
-        let input = if self.faults.is_platform_down {
-            let message = "no host answers".to_owned();
-            let failure = Failure { kind: FailureKind::Unreachable, took_effect: TookEffect::No, message };
-            Input::InventoryFailed { platform: self.estate.platform.clone(), failure }
-        } else {
-            Input::Inventory(self.reality.inventory(&self.estate, at))
-        };
-        let slow = self.dice.percent(self.faults.slow_percent);
-        let delay = Millis(if slow { self.dice.between(500, 9000) } else { self.dice.between(20, 400) });
-        self.after(delay, Event::Deliver { process, input: Box::new(input), closes: None });
-        let every = Millis(if is_at_risk { 3000 } else { 15_000 } + self.dice.between(0, 500));
-        self.after(delay + every, Event::LookAtPlatform { process, turn });
-    }
-
-    fn look_at_host(&mut self, process: u64, turn: u64, id: HostId) {
-        let is_at_risk = self.is_at_risk();
-        let Some(alive) = &mut self.process else { return };
-        let own = alive.host_turns.entry(id.clone()).or_default();
-        if *own != turn {
-            return;
-        }
-        *own += 1;
-        let turn = *own;
-        for (source, is_proof, state) in self.reality.host_words(&id) {
-            let delay = Millis(self.dice.between(10, 700));
-            let input = Input::HostPower { host: id.clone(), source: source.to_owned(), is_proof, state };
-            self.after(delay, Event::Deliver { process, input: Box::new(input), closes: None });
-        }
-        let every = Millis(if is_at_risk { 5000 } else { 30_000 });
-        self.after(every, Event::LookAtHost { process, turn, host: id });
-    }
-
-    fn hasten_platform(&mut self) {
-        let Some(process) = &self.process else { return };
-        let (number, turn) = (process.number, process.platform_turn);
-        self.after(Millis(20), Event::LookAtPlatform { process: number, turn });
-    }
-
-    fn hasten_host(&mut self, host: &HostId) {
-        let Some(process) = &self.process else { return };
-        let (number, turn) = (process.number, process.host_turns.get(host).copied().unwrap_or(0));
-        self.after(Millis(20), Event::LookAtHost { process: number, turn, host: host.clone() });
     }
 }

@@ -14,12 +14,12 @@ use anyhow::{Context, Result};
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     child: Child,
     watch: Option<(SyncSender<()>, JoinHandle<()>)>,
 }
 
-pub(super) fn spawn(command: &mut Command, time_max: Option<Duration>) -> Result<Watched> {
+pub(crate) fn spawn(command: &mut Command, time_max: Option<Duration>) -> Result<Watched> {
     if time_max.is_some() {
         command.process_group(0);
     }
@@ -43,12 +43,12 @@ pub(super) fn spawn(command: &mut Command, time_max: Option<Duration>) -> Result
 }
 
 impl Watched {
-    pub(super) fn output(&mut self) -> Option<ChildStdout> {
+    pub(crate) fn output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
     /// Waits for the end; true for success.
-    pub(super) fn wait(mut self) -> Result<bool> {
+    pub(crate) fn wait(mut self) -> Result<bool> {
         let status = self.child.wait().context("cargo got lost")?;
         if let Some((ended, thread)) = self.watch.take() {
             // The watcher may have gone already: it then has nothing left to do.

@@ -78,15 +78,42 @@ fn upses_of(scenario: Scenario) -> BTreeMap<UpsId, Ups> {
     [("rack-a", health_a), ("rack-b", 100), ("rack-r", 100)].map(|(name, health)| (UpsId::new(name), ups(health))).into()
 }
 
-fn tier(name: &str, rungs: &[OnOutage], goal: Option<u64>) -> Tier {
+/// A host without feeds that can be told everything.
+pub(crate) fn a_host() -> HostTopology {
+    HostTopology {
+        site: SiteId::new("main"),
+        platform: None,
+        feeds: Vec::new(),
+        feeds_min: 1,
+        needs: BTreeSet::new(),
+        can_shut_down: true,
+        can_wake: true,
+        can_prove_off: true,
+        shutdown_time: Millis::from_secs(60),
+        boot_time: Millis::from_secs(120),
+        draw: Default::default(),
+    }
+}
+
+/// A tier that matches the tag of its name, and whose VMs are shut down.
+pub(crate) fn a_tier(name: &str) -> Tier {
     Tier {
         name: TierName::new(name),
-        matches: TierMatch { tag: Some(format!("power:{name}")), ..TierMatch::default() },
-        on_outage: rungs.to_vec(),
+        matches: TierMatch { tag: Some(name.to_owned()), ..TierMatch::default() },
+        on_outage: vec![OnOutage::ShutDown],
         move_to: vec![Destination::SameSite],
         force_off: Default::default(),
         stop_budget: Millis::from_secs(60),
+        runtime_goal: None,
+    }
+}
+
+fn tier(name: &str, rungs: &[OnOutage], goal: Option<u64>) -> Tier {
+    Tier {
+        matches: TierMatch { tag: Some(format!("power:{name}")), ..TierMatch::default() },
+        on_outage: rungs.to_vec(),
         runtime_goal: goal.map(Millis::from_secs),
+        ..a_tier(name)
     }
 }
 
@@ -99,17 +126,11 @@ fn config() -> SiteConfig {
     }
     for (name, _, _, racks) in HOSTS {
         let host = HostTopology {
-            site: SiteId::new("main"),
             platform: Some(PlatformId::new("demo")),
             feeds: racks.iter().map(|rack| Feed { ups: UpsId::new(*rack), outlet_group: None }).collect(),
-            feeds_min: 1,
-            needs: BTreeSet::new(),
-            can_shut_down: true,
-            can_wake: true,
-            can_prove_off: true,
             shutdown_time: Millis::from_secs(45),
             boot_time: Millis::from_secs(180),
-            draw: Default::default(),
+            ..a_host()
         };
         topology.hosts.insert(HostId::new(name), host);
     }
@@ -143,7 +164,7 @@ fn vms(dice: &mut Dice) -> BTreeMap<VmId, Vm> {
 }
 
 /// The whole site, armed, and what is going to happen to it.
-pub(super) fn setup(scenario: Scenario, seed: u64) -> Setup {
+pub(crate) fn setup(scenario: Scenario, seed: u64) -> Setup {
     let mut dice = Dice::new(seed ^ 0xdead);
     let config = config();
     let hosts = HOSTS.map(|(name, ..)| {

@@ -17,6 +17,7 @@ pub(super) fn what_somebody_stopped_stays_off(scene: &Scene<'_>) -> Option<Strin
     let by_timer = |host| world.timers_fired().iter().any(|(_, fired)| fired == host);
     scene.first(|op| {
         let Op::StartVm { vm, host } = op else { return None };
+        scene.judge();
         let is_wished = scene.seen.wished_in.get(vm).is_some_and(|run| Some(*run) == scene.seen.run);
         let is_off_by_wish = world.reality.vms.get(vm).is_some_and(|vm| vm.is_told_off) && world.estate.tells_why_off;
         (is_wished && is_off_by_wish && !is_ours(vm) && !by_timer(host) && !scene.seen.has_forgotten)

@@ -36,6 +36,22 @@ impl World {
                 }
                 self.after(down_for, Event::Revive);
             }
+            Twist::SaysLow(ups, says_low) => {
+                if let Some(ups) = self.reality.upses.get_mut(&ups) {
+                    ups.says_low = says_low;
+                }
+            }
+            Twist::Lies(ups, percent) => {
+                if let Some(ups) = self.reality.upses.get_mut(&ups) {
+                    ups.states_percent = percent;
+                }
+            }
+            Twist::Shrinks(shrinks) => self.reality.inventory_shrinks = shrinks,
+            Twist::Refuses(vm, refuses) => self.reality.set_refuses(&vm, refuses),
+            Twist::VmCreated(vm) => self.reality.create_vm(*vm),
+            Twist::VmDeleted(vm) => self.reality.delete_vm(&vm),
+            Twist::VmMoved(vm, to) => self.reality.carry_vm(&vm, &to),
+            Twist::VmPowered(vm, is_on) => self.reality.switch_vm(&vm, is_on),
             Twist::Heal => self.heal(),
         }
     }
@@ -51,7 +67,13 @@ impl World {
             if let Some(ups) = self.reality.upses.get_mut(&id) {
                 ups.silence = None;
                 ups.states_runtime = true;
+                ups.states_percent = 100;
+                ups.says_low = false;
             }
+        }
+        self.reality.inventory_shrinks = false;
+        for vm in self.reality.vms.values_mut() {
+            vm.refuses = false;
         }
         for host in self.reality.hosts.values_mut() {
             host.has_network = true;
