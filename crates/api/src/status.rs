@@ -98,10 +98,36 @@ pub struct Ups {
     /// Others that follow it and do not only obey, by address: any of them may order a forced shutdown at low battery.
     #[serde(default)]
     pub masters: Vec<String>,
+    /// What is known of its battery; `None` where no runtime table is given.
+    #[serde(default)]
+    pub battery: Option<Battery>,
     /// Why it is silent.
     pub silent_because: Option<String>,
     /// Maintenance ends in.
     pub maintenance_left_s: Option<u64>,
+}
+
+/// What was learned of a battery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Battery {
+    /// The share of its runtime table that it most likely gives.
+    pub health_percent: f64,
+    /// The share that is planned with: it holds in 95 of 100 cases.
+    pub health_lower_percent: f64,
+    /// How long it most likely lasts at the present load; on mains: if mains were lost now.
+    pub lasts_s: Option<u64>,
+    /// How long it is planned to last.
+    pub lasts_lower_s: Option<u64>,
+    /// How far the forecasts of the last discharges that ended were off, at the median of them.
+    pub forecast_error_percent: Option<f64>,
+    /// How many of those lasted at least as long as was planned with.
+    pub bound_held: u32,
+    /// Of how many.
+    pub forecasts: u32,
+    /// Discharges to the end, or to low battery, that it learned from.
+    pub ends_seen: u32,
+    /// Why the forecast is more pessimistic at present than what was learned.
+    pub tripped: Option<String>,
 }
 
 /// One power domain.
@@ -238,11 +264,12 @@ mod tests {
             empty_in_s: Some(600),
             ended_by: None,
             masters: Vec::new(),
+            battery: None,
             silent_because: None,
             maintenance_left_s: None,
         };
         let text = serde_json::to_string(&ups).expect("it serialises");
-        expect![[r#"{"name":"rack-a","state":"on-battery","state_words":"on battery","status":"OB","battery_charge_percent":86.5,"runtime_s":null,"load_percent":null,"realpower_w":480,"age_s":1,"empty_in_s":600,"ended_by":null,"masters":[],"silent_because":null,"maintenance_left_s":null}"#]].assert_eq(&text);
+        expect![[r#"{"name":"rack-a","state":"on-battery","state_words":"on battery","status":"OB","battery_charge_percent":86.5,"runtime_s":null,"load_percent":null,"realpower_w":480,"age_s":1,"empty_in_s":600,"ended_by":null,"masters":[],"battery":null,"silent_because":null,"maintenance_left_s":null}"#]].assert_eq(&text);
         let newer = text.replacen('{', "{\"a_field_of_a_later_version\":1,", 1);
         assert_eq!(serde_json::from_str::<Ups>(&newer).expect("unknown fields are skipped"), ups);
     }

@@ -6,8 +6,8 @@ use crate::plan_order::in_order;
 use crate::server::{Configuration, Present};
 use ridethrough_api as api;
 use ridethrough_decide::{
-    ActionPhase, ActionView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, LoadView, RunView, SourceKind, UpsView,
-    VmView,
+    ActionPhase, ActionView, BatteryView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, LoadView, RunView,
+    SourceKind, UpsView, VmView,
 };
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
@@ -105,8 +105,24 @@ fn ups(ups: &UpsView) -> api::Ups {
         empty_in_s: secs(ups.empty_in),
         ended_by: ups.ended_by.map(|by| by.words().to_owned()),
         masters: ups.masters.clone(),
+        battery: ups.battery.as_ref().map(battery),
         silent_because: ups.silent_because.clone(),
         maintenance_left_s: secs(ups.maintenance_left),
+    }
+}
+
+fn battery(battery: &BatteryView) -> api::Battery {
+    let (bound_held, forecasts) = battery.bound_held;
+    api::Battery {
+        health_percent: percent(battery.health),
+        health_lower_percent: percent(battery.health_lower),
+        lasts_s: battery.lasts.map(|lasts| lasts.median.as_secs()),
+        lasts_lower_s: battery.lasts.map(|lasts| lasts.lower.as_secs()),
+        forecast_error_percent: battery.forecast_error.map(percent),
+        bound_held,
+        forecasts,
+        ends_seen: battery.ends_seen,
+        tripped: battery.tripped.clone(),
     }
 }
 

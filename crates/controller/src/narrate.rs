@@ -2,8 +2,11 @@
 //! the command line all show these.
 
 use ridethrough_api::Event;
+use ridethrough_decide::estimate::Estimator;
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
-use ridethrough_model::{ActionId, Entry, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, VmId};
+use ridethrough_model::{
+    ActionId, BatteryState, Entry, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, UpsId, VmId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of VMs, for people.
@@ -128,6 +131,7 @@ impl Narrator {
             Entry::Armed { domain, by } => (Info, format!("domain {domain} armed by {by}: it acts from now on")),
             Entry::Disarmed { domain, by } => (Warning, format!("domain {domain} disarmed by {by}: it only observes")),
             Entry::Configured { digest, parts, by } => (Info, configured(digest, parts, by)),
+            Entry::BatteryLearned { ups, state, why } => (Info, battery_text(ups, state, why)),
             Entry::MaintenanceBegun { ups, duration, by } => {
                 (Warning, format!("maintenance of UPS {ups} for {duration}, by {by}: nothing is done when it goes on battery"))
             }
@@ -300,6 +304,12 @@ fn restraint(entry: &Entry) -> (Severity, String) {
         Entry::AbortEnded { reason } => (Severity::Warning, format!("the abort has ended: {reason}; the run goes on")),
         _ => (Severity::Info, entry.kind().to_owned()),
     }
+}
+
+/// What was learned of a battery, with the share of its table that it gives.
+fn battery_text(ups: &UpsId, state: &BatteryState, why: &str) -> String {
+    let health = Estimator { state: state.clone() }.median(None);
+    format!("battery of UPS {ups}: {why}; it gives about {health} of its runtime table")
 }
 
 /// The dead-man timer of a host.

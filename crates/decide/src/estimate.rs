@@ -7,7 +7,7 @@
 pub(crate) mod discharge;
 mod trip;
 
-pub use discharge::{Discharge, Forecast};
+pub use discharge::{Discharge, End, Forecast};
 pub use trip::Trip;
 
 use crate::fixed::{NANO, exp_times, ln_ratio, mul_div_i, root_nano};
@@ -15,10 +15,10 @@ use ridethrough_model::{BatteryState, Bias, Millis, Ppm};
 
 /// A battery nothing is known of gives its table, give or take a tenth.
 const PRIOR_VARIANCE: i64 = NANO / 100;
-/// What it loses in a day at 25 degrees: four fifths are left after three years.
-const DRIFT_PER_DAY: i64 = 200_000;
-/// How unsure a day makes.
-const DRIFT_VARIANCE_PER_DAY: i64 = 28_600;
+/// What it loses in a day at 25 degrees: four fifths are left after two and a half years.
+const DRIFT_PER_DAY: i64 = 250_000;
+/// How unsure a day makes: a fortieth in two months.
+const DRIFT_VARIANCE_PER_DAY: i64 = 10_000;
 /// Above and below 25 degrees it ages twice and half as fast every ten degrees.
 const AGEING_DOUBLES_MC: i64 = 10_000;
 const REFERENCE_MC: i64 = 25_000;
@@ -36,8 +36,9 @@ const STATED_RUNTIME: i64 = 40_000_000;
 /// A bias nobody has seen may be anything.
 const BIAS_PRIOR: i64 = NANO / 4;
 /// The model itself is off by this, at least, and by this before three ends were seen.
-const MODEL_MIN: i64 = 50_000_000;
-const MODEL_UNSEEN: i64 = 120_000_000;
+const MODEL_MIN: i64 = 40_000_000;
+const MODEL_UNSEEN: i64 = 100_000_000;
+const RESIDUALS_MIN: i64 = 3;
 const RESIDUALS_MAX: usize = 10;
 /// Forecasts kept.
 const ERRORS_MAX: usize = 20;
@@ -148,21 +149,21 @@ impl Estimator {
     /// The share that it gives at least, in 95 of 100 cases; always some way below the median.
     #[must_use]
     pub fn lower(&self, temperature_mc: Option<i32>) -> Ppm {
-        let model = self.model_error();
-        let spread = root_nano(self.state.variance.saturating_add(mul_div_i(model, model, NANO)));
-        let bound = share(self.state.ln_health + cold(temperature_mc) - mul_div_i(Z_95, spread, NANO));
+        let bound = share(self.state.ln_health + cold(temperature_mc) - mul_div_i(Z_95, self.spread(), NANO));
         let median = u64::from(self.median(temperature_mc).0);
         bound.min(Ppm(u32::try_from(median * u64::from(MARGIN_MIN.0) / 1_000_000).unwrap_or(u32::MAX)))
     }
 
-    /// How far ends were off, as a standard deviation.
-    fn model_error(&self) -> i64 {
+    /// How far the next end may be off, as a standard deviation: what the filter is unsure of and the least error of any model, or
+    /// what ends were off by before, which holds both.
+    fn spread(&self) -> i64 {
+        let square = |deviation: i64| mul_div_i(deviation, deviation, NANO);
         let count = i64::try_from(self.state.residuals.len()).unwrap_or(i64::MAX);
-        if count < 3 {
-            return MODEL_UNSEEN;
+        if count < RESIDUALS_MIN {
+            return root_nano(self.state.variance.saturating_add(square(MODEL_UNSEEN)));
         }
-        let squares = self.state.residuals.iter().map(|residual| mul_div_i(*residual, *residual, NANO)).sum::<i64>();
-        root_nano(squares / count).max(MODEL_MIN)
+        let seen = self.state.residuals.iter().map(|residual| square(*residual)).sum::<i64>() / count;
+        root_nano(seen.max(self.state.variance.saturating_add(square(MODEL_MIN))))
     }
 }
 
@@ -197,9 +198,9 @@ mod tests {
             battery.age(Millis(DAY.0 * 365 * years), Some(temperature));
             battery
         };
-        assert_eq!(percent(after(3, 25_000).median(None)), 80);
-        assert_eq!(percent(after(3, 35_000).median(None)), 64, "twice as fast");
-        assert!(after(3, 25_000).lower(None) < Ppm::from_percent(55), "and nobody has looked: {}", after(3, 25_000).lower(None));
+        assert_eq!(percent(after(3, 25_000).median(None)), 76);
+        assert_eq!(percent(after(3, 35_000).median(None)), 57, "twice as fast");
+        assert!(after(3, 25_000).lower(None) < Ppm::from_percent(60), "and nobody has looked: {}", after(3, 25_000).lower(None));
         assert_eq!(percent(new.median(Some(15_000))), 92, "a cold room");
     }
 

@@ -6,6 +6,7 @@
 
 mod actions;
 mod adopt;
+mod batteries;
 pub mod battery;
 mod commands;
 mod desired;
@@ -47,6 +48,7 @@ mod timer_calls;
 mod view;
 
 pub use adopt::adopt;
+pub use batteries::{BatteryFacts, BatteryView};
 pub use domain::{DomainPhase, DomainState};
 pub use evidence::{HostEvidence, HostVerdict};
 pub use feed::{FeedHealth, HostRisk};

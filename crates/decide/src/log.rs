@@ -199,6 +199,7 @@ impl Site {
             Entry::TimerIntended { .. } | Entry::TimerSet { .. } | Entry::TimerFired { .. } | Entry::TimerEnded { .. } => {
                 self.recall_timer(record, now);
             }
+            Entry::BatteryLearned { ups, state, .. } => self.recall_battery(ups, state, record, now),
             Entry::Configured { digest, .. } => self.digest.clone_from(digest),
             _ => {}
         }

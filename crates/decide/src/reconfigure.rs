@@ -180,6 +180,7 @@ impl Site {
                 state.clone_from(known);
             }
         }
+        self.keep_batteries(old);
         self.hold = old.hold.clone();
         self.timers = old.timers.clone();
         self.ids = old.ids.clone();

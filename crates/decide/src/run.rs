@@ -266,6 +266,7 @@ impl RunState {
             | Entry::MaintenanceEnded { .. }
             | Entry::HoldBegun { .. }
             | Entry::HoldEnded { .. }
+            | Entry::BatteryLearned { .. }
             | Entry::Configured { .. }
             | Entry::TimerIntended { .. }
             | Entry::TimerSet { .. }

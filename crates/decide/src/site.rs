@@ -5,6 +5,7 @@
 //! takes answers in, `commands` is for people.
 
 use crate::adopt::{Losses, adopt};
+use crate::batteries::Battery;
 use crate::domain::{DomainPhase, DomainState};
 use crate::evidence::{HostEvidence, HostVerdict};
 use crate::feed::{SourceFacts, timing_of};
@@ -65,6 +66,7 @@ pub struct Site {
     pub(crate) config: SiteConfig,
     pub(crate) epoch: u64,
     pub(crate) sources: BTreeMap<UpsId, SourceState>,
+    pub(crate) batteries: BTreeMap<UpsId, Battery>,
     pub(crate) inventories: BTreeMap<PlatformId, Inventory>,
     pub(crate) inventory_failures: BTreeMap<PlatformId, Failure>,
     pub(crate) losses: BTreeMap<PlatformId, Losses>,
@@ -108,6 +110,8 @@ impl Site {
     #[must_use]
     pub fn new(config: SiteConfig, epoch: u64, now: &Now) -> Self {
         let sources = config.topology.upses.keys().map(|id| (id.clone(), SourceState::new(now.mono))).collect();
+        let upses = config.topology.upses.iter();
+        let batteries = upses.map(|(id, ups)| (id.clone(), Battery::new(&ups.battery, now.mono))).collect();
         let domains = config.topology.domains.keys().map(|id| (id.clone(), DomainState::default())).collect();
         let unread = config.topology.hosts.values().filter_map(|host| host.platform.clone()).collect();
         let unread_until = now.mono + config.policy.silence;
@@ -115,6 +119,7 @@ impl Site {
             config,
             epoch,
             sources,
+            batteries,
             inventories: BTreeMap::new(),
             inventory_failures: BTreeMap::new(),
             losses: BTreeMap::new(),
@@ -239,6 +244,7 @@ impl Site {
     pub(crate) fn hear(&mut self, reading: Reading, now: &Now) {
         let reading = self.misread(reading, now.mono);
         let id = reading.ups.clone();
+        self.hear_battery(&reading, now);
         let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
         let timing = timing_of(&self.config.topology, &id);
         let before = (source.reading.as_ref().and_then(|reading| reading.runtime), source.deadline(&timing));
@@ -298,6 +304,7 @@ impl Site {
             self.unread.clear();
             self.want_plan("a platform has not been read in time since the start");
         }
+        self.pass_batteries(now.mono);
         self.end_maintenance(now);
     }
 
@@ -410,11 +417,15 @@ impl Site {
     /// The facts as they are now.
     pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
         let run = self.run.as_ref();
+        let facts = |(id, state): (&UpsId, &SourceState)| (id.clone(), self.source_facts(id, state, now));
+        let sources: BTreeMap<UpsId, SourceFacts> = self.sources.iter().map(facts).collect();
+        let battery = |(id, facts): (&UpsId, &SourceFacts)| Some((id.clone(), self.battery_facts(id, facts, now)?));
         Snapshot {
             now,
             topology: &self.config.topology,
             policy: &self.config.policy,
-            sources: self.sources.iter().map(|(id, state)| (id.clone(), self.source_facts(id, state, now))).collect(),
+            batteries: sources.iter().filter_map(battery).collect(),
+            sources,
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
             watts: self.sources.iter().filter_map(|(id, source)| self.watts_of(id, source)).collect(),
             inventories: &self.inventories,

@@ -1,5 +1,6 @@
 //! The facts a plan is made from. Complete: what is not in here does not influence it.
 
+use crate::batteries::BatteryFacts;
 use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::{ActionPhase, ActionState, RunState, Side};
@@ -124,7 +125,9 @@ pub struct Snapshot<'a> {
     pub policy: &'a Policy,
     /// The UPSes.
     pub sources: BTreeMap<UpsId, SourceFacts>,
-    /// Their batteries.
+    /// Their batteries, of those whose drain is reckoned from a runtime table.
+    pub batteries: BTreeMap<UpsId, BatteryFacts>,
+    /// Their charge.
     pub charges: BTreeMap<UpsId, ChargeFacts>,
     /// What each UPS carries, where that is known.
     pub watts: BTreeMap<UpsId, Milliwatts>,

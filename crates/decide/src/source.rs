@@ -78,6 +78,8 @@ pub struct SourceState {
     pub ended_by: Option<EndedBy>,
     /// When an outlet group that switches itself off is taken to do so.
     pub outlets_end: BTreeMap<u32, Mono>,
+    /// When its battery is taken to be empty by its table and what was learned of it, at the lower bound.
+    reckoned: Option<Mono>,
     /// Why it is silent.
     pub silence: Option<Silence>,
     /// Others that follow it and do not only obey, by address.
@@ -118,6 +120,7 @@ impl SourceState {
             is_stated: false,
             ended_by: None,
             outlets_end: BTreeMap::new(),
+            reckoned: None,
             silence: None,
             masters: BTreeSet::new(),
             followers: BTreeSet::new(),
@@ -151,6 +154,7 @@ impl SourceState {
             self.ended_by = None;
             self.outlets_end.clear();
             self.forced_at = None;
+            self.reckoned = None;
             if was.is_on_battery() || was == SourceKind::Off {
                 self.back_at = Some(at);
                 edges.push(PowerEvent::MainsBack { ups: id });
@@ -238,9 +242,10 @@ impl SourceState {
         }
         self.on_battery_since.get_or_insert(reading.observed_at);
         let assumed = self.on_mains_at + timing.runtime_assumed;
-        let (stated, is_stated) = match reading.runtime {
-            Some(runtime) => (reading.observed_at + runtime, true),
-            None => (assumed, false),
+        let (stated, is_stated) = match (reading.runtime, self.reckoned) {
+            (Some(runtime), _) => (reading.observed_at + runtime, true),
+            (None, Some(reckoned)) => (reckoned, true),
+            (None, None) => (assumed, false),
         };
         let left = stated.since(reading.observed_at);
         let master = (!self.masters.is_empty()).then(|| masters::low_battery_at(reading, left));
@@ -327,7 +332,23 @@ impl SourceState {
         if !self.kind.is_on_battery() {
             return None;
         }
-        Some(self.less_margin(self.empty_at?, timing))
+        let stated = self.less_margin(self.empty_at?, timing);
+        // What is reckoned has its margin already, also where it stands for a word the UPS does not say. Whoever says less is believed.
+        let says_runtime = self.reading.as_ref().is_some_and(|reading| reading.runtime.is_some());
+        Some(match self.reckoned {
+            Some(reckoned) if !says_runtime && self.ended_by.is_none() => reckoned,
+            Some(reckoned) => reckoned.min(stated),
+            None => stated,
+        })
+    }
+
+    /// When its battery is taken to be empty by its table; `None` where that is not known.
+    pub(crate) fn reckon(&mut self, at: Option<Mono>) {
+        self.reckoned = at;
+    }
+
+    pub(crate) fn reckoned(&self) -> Option<Mono> {
+        self.reckoned
     }
 
     /// The same for its outlet groups that end earlier by themselves.

@@ -44,13 +44,11 @@ impl Site {
     fn imagine(&self, now: &Now, upses: &BTreeSet<UpsId>) -> StandingPlan {
         let mut snapshot = self.snapshot(now.mono, PlanCause::Standing);
         for ups in upses {
-            let timing = crate::feed::timing_of(snapshot.topology, ups);
-            let runtime = self.sources.get(ups).and_then(|source| source.reading.as_ref()).and_then(|reading| reading.runtime);
-            let lasts = runtime.unwrap_or(timing.runtime_assumed);
+            let Some((lasts, is_known)) = self.lasts_if_lost(ups, now.mono) else { continue };
             if let Some(source) = snapshot.sources.get_mut(ups).filter(|source| source.deadline.is_none()) {
                 source.kind = SourceKind::OnBattery;
-                source.is_stated = runtime.is_some();
-                source.deadline = Some(now.mono + (lasts - lasts.scaled(u64::from(timing.margin.0), 1_000_000)));
+                source.is_stated = is_known;
+                source.deadline = Some(now.mono + lasts);
             }
         }
         let domains: Vec<DomainId> = snapshot.domains_of(upses).cloned().collect();

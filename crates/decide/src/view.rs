@@ -1,5 +1,6 @@
 //! What a person sees of a site: plain data, made from the state in one place. The API turns it into DTOs.
 
+use crate::batteries::BatteryView;
 use crate::domain::DomainPhase;
 use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
@@ -62,6 +63,8 @@ pub struct UpsView {
     pub empty_in: Option<Millis>,
     /// On battery: what ends it before its battery is empty.
     pub ended_by: Option<EndedBy>,
+    /// What is known of its battery, where a runtime table is.
+    pub battery: Option<BatteryView>,
     /// Others that follow it and do not only obey, by address.
     pub masters: Vec<String>,
     /// Why it is silent.
@@ -202,6 +205,7 @@ impl Site {
                 "What was last known still counts. Run `ridethrough check --connect` to see what is wrong.",
             )
         }));
+        findings.extend(self.battery_findings(at));
         for standing in self.standing.values() {
             findings.extend(standing.lint.iter().chain(&standing.report.findings).cloned());
         }
@@ -234,6 +238,7 @@ impl Site {
             age: reading.map(|reading| now.since(reading.observed_at)),
             empty_in: source.deadline(&timing).map(|deadline| deadline.since(now)),
             ended_by: source.ended_by.filter(|_| source.kind.is_on_battery()),
+            battery: self.battery_view(id, now),
             masters: source.masters.iter().cloned().collect(),
             silent_because: source.silence.as_ref().map(|silence| silence.message.clone()),
             maintenance_left: self.maintenance.get(id).map(|until| until.since(now)),

@@ -1,5 +1,6 @@
 //! What is written down: past-tense facts. Views and crash recovery are the same fold over them.
 
+use crate::battery::BatteryState;
 use crate::event::{PowerEvent, TaskRef};
 use crate::failure::Failure;
 use crate::id::{ActionId, DomainId, HostId, RunId, UpsId, VmId};
@@ -121,6 +122,15 @@ pub enum Entry {
         parts: Vec<String>,
         /// By whom; "start" for the one that the controller started with.
         by: String,
+    },
+    /// Something was learned of a UPS's battery (run 0). The last one of a UPS holds.
+    BatteryLearned {
+        /// Which.
+        ups: UpsId,
+        /// All that is believed of it now.
+        state: Box<BatteryState>,
+        /// What taught it, in words.
+        why: String,
     },
     /// Power changed.
     PowerChanged {
@@ -277,6 +287,7 @@ impl Entry {
             Self::RunAborted { .. } => "run-aborted",
             Self::AbortEnded { .. } => "abort-ended",
             Self::Configured { .. } => "configured",
+            Self::BatteryLearned { .. } => "battery-learned",
             Self::PowerChanged { .. } => "power-changed",
             Self::IncidentOpened { .. } => "incident-opened",
             Self::HomeAdded { .. } => "home-added",

@@ -4,6 +4,7 @@
 //! Not here: the real controller loop (ring 1), drivers (ring 2), anything on a screen (`cli` shows the demo). Begin reading in
 //! [`world`]: reality, the controller, and what travels between them.
 
+pub mod ageing;
 pub mod battery;
 pub mod campaign;
 pub mod demo;

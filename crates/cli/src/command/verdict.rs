@@ -159,6 +159,7 @@ mod tests {
             empty_in_s: None,
             ended_by: None,
             masters: Vec::new(),
+            battery: None,
             silent_because: None,
             maintenance_left_s: None,
         };

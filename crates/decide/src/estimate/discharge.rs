@@ -14,6 +14,9 @@ const SAME_LOAD: u64 = 2;
 const TEACHES_MIN: u64 = FULL / 20;
 /// The UPS's charge teaches nothing before it has fallen so far.
 const CHARGE_FALL_MIN: u32 = 100_000;
+/// Between these a health is looked for, in ppm.
+const HEALTH_LOW: u32 = 50_000;
+const HEALTH_HIGH: u32 = 1_200_000;
 /// What the UPS states is looked at once the discharge has settled.
 const SETTLED: Millis = Millis::from_secs(30);
 
@@ -168,20 +171,27 @@ impl Discharge {
         let aged = table.aged(health);
         let left = self.left(table, health);
         let by_rate = battery::lasts(&aged, left, profile);
-        let mut wells = Wells::rested(FULL - self.missing);
-        for (time, load) in &self.stretches {
-            wells = wells.give(&aged, *load, *time);
-        }
-        let by_wells = wells.lasts(&aged, profile);
+        let by_wells = self.wells(&aged).lasts(&aged, profile);
         by_rate.into_iter().chain(by_wells).min().unwrap_or(battery::table::RUNTIME_MAX)
+    }
+
+    /// How long it most likely lasts under that load: by the wells, unless a wire has tripped.
+    #[must_use]
+    pub fn likely(&self, table: &RuntimeTable, health: Ppm, profile: &Profile) -> Millis {
+        let aged = table.aged(health);
+        if self.watch.has_tripped() {
+            return self.lasts(table, health, profile);
+        }
+        self.wells(&aged).lasts(&aged, profile).unwrap_or(battery::table::RUNTIME_MAX)
     }
 
     /// How long it lasts at the present load.
     #[must_use]
     pub fn forecast(&self, table: &RuntimeTable, estimator: &Estimator) -> Forecast {
         let profile = Profile::constant(self.load);
-        let at = |health| self.lasts(table, health, &profile);
-        Forecast { median: at(estimator.median(self.temperature_mc)), lower: at(estimator.lower(self.temperature_mc)) }
+        let median = self.likely(table, estimator.median(self.temperature_mc), &profile);
+        let lower = self.lasts(table, estimator.lower(self.temperature_mc), &profile);
+        Forecast { median, lower: lower.min(median) }
     }
 
     /// Teaches what it can. Returns in words what was learned, or nothing.
@@ -199,8 +209,11 @@ impl Discharge {
                 self.note_error(table, of, estimator);
                 self.teach_bias(table, taken, of, estimator);
                 let variance = if end == End::Low { SEEN_LOW } else { SEEN_END };
-                let warm = taken_warm(taken, self.temperature_mc);
-                estimator.observe_end(warm, of, variance);
+                let given = match end {
+                    End::Empty => mul_div(of, u64::from(self.health_by_wells(table).0), 1_000_000),
+                    _ => taken,
+                };
+                estimator.observe_end(taken_warm(given, self.temperature_mc), of, variance);
                 let words = if end == End::Low { "it said low battery" } else { "it was empty" };
                 Some(format!("{words} after {}", self.lasted()))
             }
@@ -214,6 +227,26 @@ impl Discharge {
                 Some(format!("mains came back after {}", self.lasted()))
             }
         }
+    }
+
+    /// The health with which the wells are empty just now. They know what a battery recovers after load was shed; the rate integral
+    /// would take that for health.
+    fn health_by_wells(&self, table: &RuntimeTable) -> Ppm {
+        let is_empty = |health: u32| {
+            let aged = table.aged(Ppm(health));
+            self.wells(&aged).is_empty()
+        };
+        let (mut low, mut high) = (HEALTH_LOW, HEALTH_HIGH);
+        while high - low > 500 {
+            let middle = low + (high - low) / 2;
+            if is_empty(middle) { low = middle } else { high = middle }
+        }
+        Ppm(high)
+    }
+
+    fn wells(&self, aged: &RuntimeTable) -> Wells {
+        let full = Wells::rested(FULL - self.missing);
+        self.stretches.iter().fold(full, |wells, (time, load)| wells.give(aged, *load, *time))
     }
 
     /// What had been forecast for the load that came, and how long it took.
@@ -281,13 +314,15 @@ mod tests {
         let estimator = Estimator::default();
         let mut discharge = Discharge::begin(second(0), 0, watts(1000), &estimator, None);
         let before = discharge.forecast(&table(), &estimator);
-        assert!(before.lower < before.median && before.median <= Millis::from_secs(900), "{before:?}");
+        assert!(before.lower < before.median && before.median <= Millis::from_secs(901), "{before:?}");
         discharge.look(second(300), watts(1000), None, None, &table());
         discharge.look(second(301), watts(500), None, None, &table());
-        let after = discharge.forecast(&table(), &estimator).median.as_secs();
+        let lasts = |discharge: &Discharge| discharge.lasts(&table(), Ppm::FULL, &Profile::constant(watts(500))).as_secs();
+        let after = lasts(&discharge);
+        assert!(discharge.forecast(&table(), &estimator).median.as_secs() >= after, "the wells recover");
         assert!((1560..=1600).contains(&after), "two thirds of 2400 s are left: {after}");
         discharge.advance(second(600), false);
-        let silent = discharge.forecast(&table(), &estimator).median.as_secs();
+        let silent = lasts(&discharge);
         assert!((740..=800).contains(&silent), "silent for 299 s: at the greatest load seen: {silent}");
     }
 

@@ -113,6 +113,10 @@ impl Watch {
         Some(Trip::Knee)
     }
 
+    pub(super) fn has_tripped(&self) -> bool {
+        self.has_knee || self.faster.is_some()
+    }
+
     /// What may be taken to be left, where `left` is what the forecast says.
     pub(super) fn at_most(&self, left: u64) -> u64 {
         let mut left = left;

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod arm;
+mod battery;
 mod desired;
 mod hold;
 mod hooks;

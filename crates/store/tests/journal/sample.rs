@@ -3,8 +3,9 @@
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::plan::{Fate, Gate};
 use ridethrough_model::{
-    Action, ActionId, BootId, DomainId, Entry, Failure, FailureKind, Finding, HostId, Millis, Mono, Notice, Now, Op, Plan,
-    PlanCause, PlanId, PlanReport, PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName, TookEffect, UpsId, VmId, Why,
+    Action, ActionId, BatteryState, Bias, BootId, DomainId, Entry, Failure, FailureKind, Finding, ForecastError, HostId, Millis,
+    Mono, Notice, Now, Op, Plan, PlanCause, PlanId, PlanReport, PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName,
+    TookEffect, UpsId, VmId, Why,
 };
 use ridethrough_store::{Committed, OnCommit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +150,28 @@ fn site_entries() -> Vec<Entry> {
         Entry::TimerFired { host: HostId::from("kvm1") },
         Entry::TimerEnded { host: HostId::from("kvm1"), reason: "mains is stable".into() },
         Entry::Configured { digest: "5f3c".into(), parts: vec!["UPS rack-a".into()], by },
+        Entry::BatteryLearned {
+            ups: UpsId::from("rack-a"),
+            state: Box::new(learned()),
+            why: "it said low battery after 14m".into(),
+        },
     ]
+}
+
+fn learned() -> BatteryState {
+    let seconds = |s| Millis::from_secs(s);
+    BatteryState {
+        ln_health: -223_143_551,
+        variance: 2_000_000,
+        residuals: vec![-20_000_000],
+        biases: BTreeMap::from([(2, Bias { ln: 100_000_000, variance: 40_000_000, count: 1 })]),
+        installed: Some(jiff::civil::date(2024, 5, 1)),
+        ends_seen: 1,
+        partial_seen: 2,
+        errors: vec![ForecastError { forecast: seconds(900), bound: seconds(700), lasted: seconds(840) }],
+        charge: Some(Ppm(120_000)),
+        lasted: BTreeMap::from([(4, seconds(1200))]),
+    }
 }
 
 fn run_entries() -> Vec<Entry> {
@@ -202,6 +224,7 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
     match entry {
         Entry::Armed { .. }
         | Entry::Disarmed { .. }
+        | Entry::BatteryLearned { .. }
         | Entry::Configured { .. }
         | Entry::MaintenanceBegun { .. }
         | Entry::MaintenanceEnded { .. }
@@ -228,6 +251,6 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 29,
+        | Entry::RunEnded { .. } => 30,
     }
 }
