@@ -18,6 +18,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod ups;
 mod verdict;
+pub(crate) mod vsphere;
 mod watch;
 
 use crate::output::{Style, Tone};

@@ -23,8 +23,9 @@ use command::plan::PlanArgs;
 use command::runs::RunsArgs;
 use command::status::StatusArgs;
 use command::ups::UpsArgs;
+use command::vsphere::VsphereArgs;
 use command::{
-    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status, ups,
+    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status, ups, vsphere,
 };
 use failure::Failure;
 use output::Style;
@@ -78,6 +79,7 @@ enum Command {
     Reload,
     Explain(ExplainArgs),
     Ups(UpsArgs),
+    Vsphere(VsphereArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, cli.api.json).map(|()| Said::done(String::new())),
         Command::Alert(args) => alert::run(args, &cli.config, &Style::of_stdout(), cli.api.json).map(Said::done),
         Command::Ups(args) => ups::run(args, &cli.config, &Style::of_stdout(), cli.api.json),
+        Command::Vsphere(args) => vsphere::run(args, &cli.config, &Style::of_stdout(), cli.api.json),
         Command::Serve => run_controller(&cli.config).map(|()| Said::done(String::new())),
         Command::Check(args) => match check::run(args, &cli.config, &Style::of_stdout(), cli.api.json) {
             Ok(code) => return code,
@@ -125,6 +128,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             | Command::Openapi
             | Command::Alert(_)
             | Command::Ups(_)
+            | Command::Vsphere(_)
             | Command::Completions(_)
             | Command::Man(_) => {
                 unreachable!("they ask no controller")

@@ -9,6 +9,7 @@ mod reload;
 mod service;
 mod sigterm;
 mod unit;
+mod vsphere;
 
 use service::{LONG, Service, UNHEARD};
 use std::fs;

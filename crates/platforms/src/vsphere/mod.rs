@@ -18,6 +18,7 @@ mod map;
 mod mirror;
 mod ops;
 mod progress;
+mod role;
 mod session;
 mod site;
 mod soap;
@@ -26,6 +27,7 @@ mod xml;
 
 pub use config::{Config, HostConfig, Login, ServerUrl};
 pub use host::EsxiPower;
+pub use role::{Account, Privilege, Uses, needed};
 
 use crate::libvirt::concurrently;
 use async_trait::async_trait;

@@ -5,7 +5,7 @@ use crate::vcsim::{HOSTS, LIMIT, PASSWORD, Vcsim, cx, done, look, named, needs};
 use ridethrough_driver::tls::{Thumbprint, Trust};
 use ridethrough_driver::{Cx, FailureKind, Platform, Secret, TookEffect};
 use ridethrough_model::{Bytes, HostId, Mono, Observed, Op, Progress, Started, VmPower};
-use ridethrough_platforms::vsphere::{Config, HostConfig, Login, Vsphere};
+use ridethrough_platforms::vsphere::{Config, HostConfig, Login, Uses, Vsphere, needed};
 use std::time::Duration;
 
 fn can_run(test: &str) -> bool {
@@ -250,4 +250,20 @@ async fn when_vcenter_is_gone_its_hosts_are_asked_themselves() {
     drop(host);
     let error = driver.inventory(&soon).await.expect_err("nobody is there");
     assert_eq!(error.kind(), FailureKind::Unreachable, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_account_is_held_against_the_role_that_the_plan_needs() {
+    if !can_run("an_account_is_held_against_the_role_that_the_plan_needs") {
+        return;
+    }
+    let vcsim = Vcsim::two_clusters();
+    let uses = Uses { moves: true, ..Uses::default() };
+    let account = vcsim.driver().account(uses, &cx()).await.expect("told");
+    // vcsim lets everybody do everything.
+    assert_eq!((account.user.as_str(), account.missing.len()), ("admin", 0), "{account:?}");
+    assert!(account.excess.iter().any(|id| id == "VirtualMachine.Interact.Suspend"), "{account:?}");
+    assert!(!account.excess.iter().any(|id| id.starts_with("System.") || id == "Resource.HotMigrate"), "{account:?}");
+    let ids: Vec<&str> = needed(Uses::default()).iter().map(|one| one.id).collect();
+    assert!(ids.contains(&"VirtualMachine.Interact.PowerOff") && !ids.contains(&"Resource.HotMigrate"), "{ids:?}");
 }

@@ -20,7 +20,7 @@ pub(crate) struct Vsphere {
     /// Where it answers: `"https://ADDRESS"`, with `:PORT` where that is not 443. A name needs DNS during the outage; an address does
     /// not. Plain `http://` is taken only to this machine itself, for a tunnel.
     pub(crate) url: At<VsphereUrl>,
-    /// As whom to log in, e.g. `"ridethrough@vsphere.local"`, with a role of its own: `docs/vsphere.md` lists what it needs.
+    /// As whom to log in, e.g. `"ridethrough@vsphere.local"`, with a role of its own: `ridethrough vsphere role` prints what it needs.
     pub(crate) user: At<String>,
     /// That user's password.
     pub(crate) password: At<SecretSource>,
