@@ -4,6 +4,7 @@
 //! Lengths of time end in `_s`, powers in `_w`, shares in `_percent`; moments are RFC 3339 texts; missing is absent or null,
 //! never zero. Readers must skip fields they do not know. Begin reading in [`status`].
 
+pub mod account;
 pub mod client;
 pub mod command;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod plan;
 pub mod run;
 pub mod status;
 
+pub use account::{Account, Decision, StepAccount, UpsAccount};
 pub use client::{Client, ClientError};
 pub use command::{Commanded, MaintenanceRequest, SetModeRequest};
 pub use error::{ApiError, code};

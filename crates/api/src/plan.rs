@@ -126,4 +126,7 @@ pub struct PlannedAction {
     pub rule: String,
     /// Why.
     pub why: String,
+    /// What becomes of it if mains returns while it is under way.
+    #[serde(default)]
+    pub on_mains_back: String,
 }

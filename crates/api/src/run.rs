@@ -1,5 +1,6 @@
 //! Runs and what happened in them: `GET /api/v1/runs`, `/runs/{id}`, `/events`.
 
+use crate::account::Account;
 use crate::hold::Abort;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,9 @@ pub struct RunDetail {
     pub summary: RunSummary,
     /// Its actions.
     pub run: Run,
+    /// The after-action record.
+    #[serde(default)]
+    pub account: Account,
     /// What happened, oldest first.
     pub events: Vec<Event>,
     /// There are more events than these; ask `/events?run=ID&after=...`.

@@ -29,6 +29,7 @@ pub(crate) use source::{Located, Place};
 use read::Read;
 use ridethrough_model::Finding;
 use section::alert::Alert;
+use section::back::{Return, VmRule};
 use section::host::Host;
 use section::outage::{Domain, Tier};
 use section::{Controller, Load, Moves, Platform, Ups};
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) controller: Option<Entry<Controller>>,
     pub(crate) alerts: BTreeMap<String, Entry<Alert>>,
     pub(crate) moves: Option<Entry<Moves>>,
+    pub(crate) back: Option<Entry<Return>>,
+    pub(crate) rules: Vec<Entry<VmRule>>,
     pub(crate) upses: BTreeMap<String, Entry<Ups>>,
     pub(crate) platforms: BTreeMap<String, Entry<Platform>>,
     pub(crate) hosts: BTreeMap<String, Entry<Host>>,

@@ -22,7 +22,7 @@ use ridethrough_driver::tls::Trust;
 use ridethrough_driver::{Device, Error, HostPower, Platform, Secret, Workers};
 use ridethrough_model::{HookOf, HostId, LoadId, PlatformId, UpsId};
 use ridethrough_platforms::vsphere::Vsphere;
-use ridethrough_platforms::{ipmi, libvirt, redfish, ssh, wol};
+use ridethrough_platforms::{ipmi, libvirt, ready, redfish, ssh, wol};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -89,7 +89,7 @@ pub(crate) fn site(config: &Config) -> SiteConfig {
 
 /// Every driver, connected to nothing yet. Must be called inside a runtime.
 pub(crate) fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
-    let mut endpoints = Endpoints::default();
+    let mut endpoints = Endpoints { prober: Some(Arc::new(ready::Network)), ..Endpoints::default() };
     let mut setups: Vec<(&NutTls, nut::TlsSetup)> = Vec::new();
     for (name, entry) in &config.upses {
         let Ups { nut: ups, .. } = &entry.value;

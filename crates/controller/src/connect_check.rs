@@ -6,7 +6,7 @@ mod masters;
 
 use crate::hooks::HookCall;
 use ridethrough_decide::SiteConfig;
-use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform};
+use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform, Prober};
 use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, Hook, HostId, HostPowerState, Inventory, LoadId, Mono, PlatformId, Reading, Silence, SilenceKind,
@@ -32,6 +32,8 @@ pub struct Endpoints {
     pub hooks: BTreeMap<Hook, HookCall>,
     /// Means to see, stop and start a load that is no host.
     pub loads: BTreeMap<LoadId, Vec<Arc<dyn HostPower>>>,
+    /// What asks guests over the network whether they do their work.
+    pub prober: Option<Arc<dyn Prober>>,
 }
 
 /// How long each may take.

@@ -359,6 +359,7 @@ fn planned(action: &Action, plan: &Plan, names: &Names, from: Mono) -> api::Plan
         is_observe_only: action.observe_only,
         rule: action.why.rule.clone(),
         why: action.why.text.clone(),
+        on_mains_back: action.op.undoing().map(|row| row.on_mains_back.to_owned()).unwrap_or_default(),
     }
 }
 
@@ -376,6 +377,7 @@ fn gate_text(gate: &Gate, plan: &Plan, names: &Names) -> String {
         Gate::StopDue { .. } => "the first stop of its tier is due".to_owned(),
         Gate::StartDue { .. } => "the first start of its tier is due".to_owned(),
         Gate::TierStopped { .. } => "no VM of its tier is being stopped any more".to_owned(),
+        Gate::VmReady(vm) => format!("VM {} is ready", names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)),
     }
 }
 

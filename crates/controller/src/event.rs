@@ -17,7 +17,7 @@ pub(crate) enum Event {
     Journal(Input),
     /// A request about a VM or host was answered.
     Replied(Replied),
-    /// A host answered about its dead-man timer.
+    /// A host answered about its dead-man timer, or a guest whether it does its work.
     Answered(Input),
     /// A poller saw something.
     Seen(Input),

@@ -3,6 +3,7 @@
 //! It names no concrete driver and takes no decision: what to do is `ridethrough-decide`'s, how to do it the drivers'.
 //! Begin reading in `start.rs` (what it is made of), then `main_loop.rs`.
 
+mod account;
 pub mod alert;
 mod clock;
 pub mod connect_check;
@@ -18,6 +19,7 @@ mod pace;
 mod performer;
 mod plan_order;
 mod poller;
+mod probes;
 mod reload;
 mod server;
 mod start;

@@ -9,6 +9,7 @@ use crate::narrate::Narrator;
 use crate::pace::Pace;
 use crate::performer::{Call, Performers, Ticket};
 use crate::poller::{Pollers, Sightings};
+use crate::probes::Probes;
 use crate::reload::{Fresh, Ready, Reloader, Tried, Unfit};
 use crate::server::{Ask, Facts, Present};
 use crate::timers::Timers;
@@ -38,6 +39,7 @@ pub(crate) struct Loop {
     pub(crate) marks: Arc<Marks>,
     pub(crate) performers: Performers,
     pub(crate) timers: Timers,
+    pub(crate) probes: Probes,
     pub(crate) pollers: Pollers,
     pub(crate) sightings: Arc<Sightings>,
     pub(crate) asks: mpsc::Receiver<Ask>,
@@ -92,6 +94,7 @@ impl Loop {
             report = self.marks.next() => Event::Journal(report),
             replied = self.performers.next() => Event::Replied(replied),
             answered = self.timers.next() => Event::Answered(answered),
+            answered = self.probes.next() => Event::Answered(answered),
             seen = self.sightings.take() => Event::Seen(seen),
             (who, reason) = self.pollers.revive_next() => Event::Revived(who, reason),
             tried = self.reloader.next() => tried.map_or(Event::ReloadWished, Event::Reloaded),
@@ -130,6 +133,7 @@ impl Loop {
                 Effect::Timer { host, call } => self.timers.ask(host, call),
                 Effect::ObserveHost(host) => self.pollers.hasten_host(&host),
                 Effect::ObserveLoad(load) => self.pollers.hasten_load(&load),
+                Effect::Probe { vm, probe } => self.probes.ask(vm, probe),
                 Effect::ReadInventory(platform) => self.pollers.hasten_platform(&platform),
                 Effect::Notify(notice) => self.notify(notice),
                 Effect::Answer(reply) => answer = Some(reply),
@@ -164,6 +168,7 @@ impl Loop {
         if !matches!(
             record.entry,
             Entry::Noticed { .. }
+                | Entry::UpsNoted { .. }
                 | Entry::Accepted { .. }
                 | Entry::HoldBegun { .. }
                 | Entry::RunAborted { .. }

@@ -3,7 +3,7 @@
 
 use ridethrough_api::Event;
 use ridethrough_decide::estimate::Estimator;
-use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::entry::{Home, Outcome, RunEnd, UpsFacts};
 use ridethrough_model::{
     ActionId, BatteryState, Entry, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, UpsId, VmId,
 };
@@ -143,6 +143,7 @@ impl Narrator {
                 last_resort(&record.entry)
             }
             Entry::PowerChanged { event } => (power_severity(event), event.to_string()),
+            Entry::UpsNoted { ups, facts } => (Info, ups_noted(ups, facts)),
             Entry::IncidentOpened { homes, .. } => (
                 Info,
                 format!("incident {} opened; {} running now are to run again afterwards", record.incident, vms(homes.len())),
@@ -168,9 +169,11 @@ impl Narrator {
             Entry::VmsFell { host, vms: fallen, reason } => {
                 (Warning, format!("{} on {host} fell and are brought back: {reason}", vms(fallen.len())))
             }
-            Entry::VmLeftOff { vm, reason } => {
-                (Info, format!("VM {} stays off: {reason}", self.names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)))
+            Entry::VmReady { vm, after, how } => (Info, format!("VM {} is ready after {after} ({how})", self.name(vm))),
+            Entry::VmNotReady { vm, within, reason } => {
+                (Warning, format!("VM {} is not ready within {within}: {reason}", self.name(vm)))
             }
+            Entry::VmLeftOff { vm, reason } => (Info, format!("VM {} stays off: {reason}", self.name(vm))),
             Entry::JournalDegraded { reason } => (Alarm, format!("the journal does not keep up; going on in memory: {reason}")),
             Entry::Noticed { notice } => (notice.severity, notice.text.clone()),
             Entry::Recovered { ambiguous } => {
@@ -183,6 +186,10 @@ impl Narrator {
             }
             Entry::RunEnded { end } => run_end(end),
         }
+    }
+
+    fn name(&self, vm: &VmId) -> String {
+        self.names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)
     }
 
     fn finished(&self, run: RunId, action: ActionId, outcome: &Outcome) -> (Severity, String) {
@@ -200,12 +207,15 @@ impl Narrator {
         match &record.entry {
             Entry::Armed { domain, .. } | Entry::Disarmed { domain, .. } => event.domain = Some(domain.to_string()),
             Entry::MaintenanceBegun { ups, .. } | Entry::MaintenanceEnded { ups, .. } => event.ups = Some(ups.to_string()),
+            Entry::UpsNoted { ups, .. } => event.ups = Some(ups.to_string()),
             Entry::PowerChanged { event: power } => power_subject(power, event),
             Entry::HomeAdded { vm, home } => {
                 event.vm = Some(vm.to_string());
                 event.host = Some(home.host.to_string());
             }
-            Entry::VmLeftOff { vm, .. } => event.vm = Some(vm.to_string()),
+            Entry::VmLeftOff { vm, .. } | Entry::VmReady { vm, .. } | Entry::VmNotReady { vm, .. } => {
+                event.vm = Some(vm.to_string())
+            }
             Entry::Latched { host, .. } | Entry::HostProvenOff { host, .. } | Entry::VmsFell { host, .. } => {
                 event.host = Some(host.to_string())
             }
@@ -283,6 +293,14 @@ pub fn end_word(end: &RunEnd) -> (&'static str, Vec<String>) {
         RunEnd::ReturnedIncomplete(missing) => ("returned-incomplete", missing.clone()),
         RunEnd::ObservedOnly => ("observed-only", Vec::new()),
     }
+}
+
+/// What a UPS said at a turn of an incident.
+fn ups_noted(ups: &UpsId, facts: &UpsFacts) -> String {
+    let told = |text: Option<String>| text.unwrap_or_else(|| "not told".to_owned());
+    let (charge, runtime) = (told(facts.charge.map(|c| c.to_string())), told(facts.runtime.map(|r| r.to_string())));
+    let given = facts.energy_mwh.map_or_else(String::new, |mwh| format!(", gave {} Wh", mwh / 1000));
+    format!("UPS {ups}: charge {charge}, runtime {runtime}{given}")
 }
 
 /// What a person held back, or let go.

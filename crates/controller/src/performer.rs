@@ -241,7 +241,7 @@ impl Performers {
                     (Some(load), _) => (self.loads.get(load), self.pace.load_call_deadline),
                     (None, host) => (host.and_then(|host| self.hosts.get(host)), self.pace.host_call_deadline),
                 };
-                let means = means.cloned().unwrap_or_default();
+                let means = turned(means.cloned().unwrap_or_default(), &call, job.ticket.attempt);
                 self.workers.spawn(async move { on_host(&means, &call, limit, now).await })
             }
         };
@@ -283,6 +283,17 @@ async fn on_platform(platform: Option<Arc<dyn Platform>>, call: &Call, cx: &Cx) 
         Call::Poll(_, task) => StepReply::Polled(cx.bound("poll", platform.poll(task, cx)).await.map_err(|e| e.to_failure())),
         Call::Observe(op) => StepReply::Observed(cx.bound("observe", platform.observe(op, cx)).await.map_err(|e| e.to_failure())),
     }
+}
+
+/// A host that did not come at the first attempt is woken another way first at the next one: that its BMC takes the order is not that
+/// it carries it out. Everything else is asked in the order of the configuration.
+fn turned(mut means: Vec<Arc<dyn HostPower>>, call: &Call, attempt: u32) -> Vec<Arc<dyn HostPower>> {
+    if let Call::Start(Op::WakeHost { .. } | Op::StartLoad { .. }) = call {
+        means.retain(|one| one.capability().can_wake);
+        let turns = attempt.saturating_sub(1) as usize % means.len().max(1);
+        means.rotate_left(turns);
+    }
+    means
 }
 
 /// Asks through the means that can, in the order of the configuration, until one accepts. Each has the whole limit: one that

@@ -27,6 +27,7 @@ fn waits_for(action: &Action, other: &Action) -> bool {
         Gate::HostEmpty(host) => (other.op.is_stop() || matches!(other.op, Op::MoveVm { .. })) && other.op.host() == Some(host),
         Gate::HostReady(host) => matches!(&other.op, Op::WakeHost { host: woken } if woken == host),
         Gate::HostOff(host) => matches!(&other.op, Op::ShutDownHost { host: down } if down == host),
+        Gate::VmReady(vm) => matches!(&other.op, Op::StartVm { vm: started, .. } if started == vm),
         Gate::LoadReady(load) => matches!(&other.op, Op::StartLoad { load: started } if started == load),
         // What the first of its tier waits for; the first itself waits for the hook.
         Gate::StopDue { rank } => other.op.is_stop() && other.rank.is_some_and(|other| other > *rank),

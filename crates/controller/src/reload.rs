@@ -275,7 +275,7 @@ impl Trial {
     async fn look(self, mut fresh: Fresh) -> Ready {
         let changed = self.prints.changes(&fresh.prints);
         // A hook keeps nothing: those of before are no better than these.
-        let Endpoints { devices, platforms, hosts, last_resorts, loads, hooks: _ } = &mut fresh.endpoints;
+        let Endpoints { devices, platforms, hosts, last_resorts, loads, hooks: _, prober: _ } = &mut fresh.endpoints;
         let old = self.endpoints;
         keep(devices, old.devices, |id| changed.contains(&Part::Ups(id.clone())));
         keep(platforms, old.platforms, |id| changed.contains(&Part::Platform(id.clone())));

@@ -8,6 +8,7 @@ use crate::narrate::Narrator;
 use crate::pace::Pace;
 use crate::performer::Performers;
 use crate::poller::Pollers;
+use crate::probes::Probes;
 use crate::reload::{Reloader, Reloading};
 use crate::server::{ASKS_MAX, Configuration, Facts, ServerParts, serve};
 use crate::timers::Timers;
@@ -85,9 +86,10 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
     let reloader = Reloader::new(reload, endpoints.clone(), clock.clone());
     let configuration = Configuration { since: now.wall, digest: reloader.digest().to_owned(), refused: None };
     let performers = Performers::new(clock.clone(), pace.clone(), endpoints.clone());
-    let Endpoints { devices, platforms, hosts, last_resorts, loads, hooks: _ } = endpoints;
+    let Endpoints { devices, platforms, hosts, last_resorts, loads, hooks: _, prober } = endpoints;
     let (pollers, sightings) = Pollers::start(clock.clone(), pace.clone(), &devices, &platforms, &hosts, &loads);
     let timers = Timers::new(clock.clone(), pace.host_call_deadline, last_resorts);
+    let probes = Probes::new(clock.clone(), prober);
     let (tx, asks) = mpsc::channel(ASKS_MAX);
     let mut serving = JoinSet::new();
     if let Some(parts) = server {
@@ -100,6 +102,7 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
         marks,
         performers,
         timers,
+        probes,
         pollers,
         sightings,
         asks,

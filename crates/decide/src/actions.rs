@@ -8,10 +8,10 @@ use crate::site::{Live, Site};
 use ridethrough_model::entry::Outcome;
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
-    Action, ActionId, Entry, Failure, FailureKind, HookOf, HostId, Millis, Mono, Now, Op, Plan, Severity, TookEffect, UpsId,
-    VmPower,
+    Action, ActionId, Entry, Failure, FailureKind, HookOf, HostId, Millis, Mono, Now, Op, Plan, Policy, Severity, TookEffect,
+    UpsId, VmId, VmPower,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a task is polled.
 const POLL_EVERY: Millis = Millis::from_secs(1);
@@ -31,14 +31,18 @@ struct Gates<'a> {
     plan: &'a Plan,
     /// The greatest rank per UPS with a stop not settled.
     unsettled_stops: BTreeMap<&'a UpsId, usize>,
-    /// The smallest rank with a start not settled.
+    /// The smallest rank with a start not settled, or started and not known to be ready.
     unsettled_start: Option<usize>,
+    /// VMs that run again and are waited for.
+    unready: BTreeSet<VmId>,
     now: Mono,
 }
 
 impl<'a> Gates<'a> {
     fn new(site: &'a Site, run: &'a RunState, plan: &'a Plan, now: Mono) -> Self {
-        let mut gates = Self { site, run, plan, unsettled_stops: BTreeMap::new(), unsettled_start: None, now };
+        let unready = site.unready();
+        let waited_for = unready.iter().filter_map(|vm| run.homes.get(vm)).map(|home| home.rank).min();
+        let mut gates = Self { site, run, plan, unsettled_stops: BTreeMap::new(), unsettled_start: waited_for, unready, now };
         for action in plan.actions.values() {
             let is_settled = run.actions.get(&action.id).is_some_and(ActionState::is_settled);
             // What is only said holds nobody up.
@@ -74,6 +78,19 @@ impl<'a> Gates<'a> {
             })
     }
 
+    /// It is to be brought back, does not run yet, and nothing says that it cannot be.
+    fn is_to_come(&self, id: &VmId) -> bool {
+        let Some(vm) = self.site.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id)) else {
+            return false;
+        };
+        let has_failed = || {
+            let starts = self.run.actions.values().filter(|state| matches!(&state.op, Op::StartVm { vm, .. } if vm == id));
+            starts.into_iter().any(|state| state.is_failed_for_good() && state.tried_in > self.run.turned)
+        };
+        let is_away = self.run.stopped.contains(id) && !self.run.left_off.contains_key(id);
+        is_away && !vm.power.is_active() && self.can_come(&vm.host) && !has_failed()
+    }
+
     fn holds(&self, gate: &Gate) -> bool {
         match gate {
             Gate::Settled(id) => self
@@ -97,6 +114,7 @@ impl<'a> Gates<'a> {
             Gate::TierStopped { rank } => !self
                 .of_tier(*rank, Op::is_clean_stop)
                 .any(|action| !self.is_off(action) && self.run.actions.get(&action.id).is_none_or(|state| !state.is_settled())),
+            Gate::VmReady(vm) => !self.unready.contains(vm) && !self.is_to_come(vm),
         }
     }
 
@@ -130,6 +148,44 @@ impl<'a> Gates<'a> {
             return false;
         }
         !(action.op.is_stop() && self.is_off(action))
+    }
+}
+
+/// Places for VMs that are starting: everything at once would bring down what it brings back.
+struct Slots<'a> {
+    policy: &'a Policy,
+    per_host: BTreeMap<HostId, u32>,
+    at_site: u32,
+}
+
+impl<'a> Slots<'a> {
+    fn new(site: &'a Site, run: &RunState, unready: BTreeSet<VmId>) -> Self {
+        let mut slots = Self { policy: &site.config.policy, per_host: BTreeMap::new(), at_site: 0 };
+        for state in run.actions.values().filter(|state| state.is_in_flight() && !state.has_overrun) {
+            if let Op::StartVm { host, .. } = &state.op {
+                slots.count(host);
+            }
+        }
+        for vm in unready.iter().filter_map(|id| site.inventories.get(&id.platform())?.vms.get(id)) {
+            slots.count(&vm.host);
+        }
+        slots
+    }
+
+    fn count(&mut self, host: &HostId) {
+        *self.per_host.entry(host.clone()).or_default() += 1;
+        self.at_site += 1;
+    }
+
+    /// Takes one if that operation needs one; whether it may go.
+    fn take(&mut self, op: &Op) -> bool {
+        let Op::StartVm { host, .. } = op else { return true };
+        let on_host = self.per_host.get(host).copied().unwrap_or(0);
+        if on_host >= self.policy.starts_per_host || self.at_site >= self.policy.starts_per_site {
+            return false;
+        }
+        self.count(host);
+        true
     }
 }
 
@@ -184,7 +240,8 @@ impl Site {
             };
             is_open && !self.withholds(&action.op) && gates.may_start(action)
         };
-        plan.actions.values().filter(is_due).cloned().collect()
+        let mut slots = Slots::new(self, run, gates.unready.clone());
+        plan.actions.values().filter(is_due).filter(|action| slots.take(&action.op)).cloned().collect()
     }
 
     /// How things stand when the first host of a run is about to go: with the hosts the network may go, and the way to people.

@@ -15,7 +15,7 @@ use crate::domain::DomainPhase;
 use crate::run::RunState;
 use crate::site::Site;
 use ridethrough_model::{Entry, HostId, Inventory, Millis, Mono, Now, Op, PlatformId, Vm, VmId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a VM that is off means.
 enum Off {
@@ -94,6 +94,13 @@ impl Site {
             timer.has_fired || timer.may_be_set && timer.fires_at.is_none_or(|fires_at| fires_at <= now)
         };
         self.timers.get(host).is_some_and(has_fired)
+    }
+
+    /// VMs that we moved and that are now where somebody else moved them.
+    pub(crate) fn moved_by_others(&self, run: &RunState) -> BTreeSet<VmId> {
+        let place =
+            |id: &VmId| self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id)).map(|vm| &vm.host);
+        run.moved.iter().filter(|id| place(id).is_some_and(|host| run.was_moved_by_others(id, host))).cloned().collect()
     }
 
     /// VMs seen going off of which it is not known yet why: nothing ends before it is.

@@ -4,10 +4,10 @@ use crate::plant::{Plant, charged};
 use crate::site::Site;
 use crate::snapshot::ChargeFacts;
 use crate::source::{SourceKind, SourceState};
-use ridethrough_model::{Milliwatts, UpsId};
+use ridethrough_model::{Millis, Milliwatts, Mono, UpsId};
 
 impl Site {
-    pub(crate) fn charge_facts(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, ChargeFacts)> {
+    pub(crate) fn charge_facts(&self, id: &UpsId, source: &SourceState, now: Mono) -> Option<(UpsId, ChargeFacts)> {
         if !matches!(source.kind, SourceKind::Online) {
             return None;
         }
@@ -16,7 +16,9 @@ impl Site {
         if self.is_planted(Plant::ChargeIgnored) {
             return Some((id.clone(), charged()));
         }
-        Some((id.clone(), ChargeFacts { charge: reading.charge, runtime: reading.runtime, load: reading.load, load_before }))
+        let on_mains_for = source.on_mains_since.map_or(Millis::ZERO, |since| now.since(since));
+        let (charge, runtime, load) = (reading.charge, reading.runtime, reading.load);
+        Some((id.clone(), ChargeFacts { charge, on_mains_for, runtime, load, load_before }))
     }
 
     /// What that UPS said last of its load: in watts, or as a share of what it is built for.

@@ -34,8 +34,13 @@ impl Site {
             }
             self.want_plan(&event.to_string());
             let lost = if let PowerEvent::MainsLost { ups, .. } = &event { Some(ups.clone()) } else { None };
+            let back = if let PowerEvent::MainsBack { ups } = &event { Some(ups.clone()) } else { None };
             self.append(Entry::PowerChanged { event }, now);
+            if let Some(ups) = back {
+                self.end_metering(&ups, now);
+            }
             if let Some(ups) = lost {
+                self.begin_metering(&ups, now);
                 self.end_abort(format!("mains was lost at UPS {ups} after it"), now);
             }
         }
@@ -232,7 +237,7 @@ impl Site {
         if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !is_hopeless(action)) {
             return None;
         }
-        if (!report.waiting.is_empty() || self.is_wondering()) && !is_past_latest {
+        if (!report.waiting.is_empty() || self.is_wondering() || !self.unready().is_empty()) && !is_past_latest {
             return None;
         }
         if run.is_untouched() {
@@ -259,10 +264,13 @@ impl Site {
             let text = format!("Not everything came back: {}.", missing.join("; "));
             self.notice(Severity::Alarm, Some("RT0408"), text, now);
         }
+        self.tell_in_short(now);
         self.append(Entry::RunEnded { end }, now);
         self.run = None;
+        self.meters.clear();
         self.live.clear();
         self.off_since.clear();
+        self.waiting.clear();
         self.told.clear();
         self.patches.clear();
         let is_kept = self.is_planted(Plant::LastOutageCounts);

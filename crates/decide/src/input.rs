@@ -3,7 +3,7 @@
 use crate::reconfigure::Proposal;
 use ridethrough_model::{
     ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, LoadId, Millis, Notice,
-    Observed, Op, PlatformId, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
+    Observed, Op, PlatformId, Probe, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId, VmId,
 };
 use std::collections::BTreeSet;
 
@@ -60,6 +60,15 @@ pub enum Input {
         is_proof: bool,
         /// What it said.
         state: HostPowerState,
+    },
+    /// The answer to a question whether a VM does its work.
+    Probed {
+        /// Which VM.
+        vm: VmId,
+        /// What was asked.
+        probe: Probe,
+        /// It does, or what was seen instead.
+        answer: Result<(), String>,
     },
     /// The answer to an effect about an action.
     Reply {
@@ -238,6 +247,13 @@ pub enum Effect {
     ObserveHost(HostId),
     /// Ask all sources about a load; answer with [`Input::LoadPower`] for each.
     ObserveLoad(LoadId),
+    /// Ask once whether that VM does its work; answer with [`Input::Probed`], always.
+    Probe {
+        /// Which VM.
+        vm: VmId,
+        /// What to ask.
+        probe: Probe,
+    },
     /// Read that platform's inventory soon.
     ReadInventory(PlatformId),
     /// Tell a person.

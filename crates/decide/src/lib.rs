@@ -4,6 +4,7 @@
 //! fakes them. Everything that outlives a crash is in the journal: [`RunState::apply`] is the only way a run's state changes, in
 //! life and in recovery. Begin reading in [`site`].
 
+mod account;
 mod actions;
 mod adopt;
 mod batteries;
@@ -13,6 +14,7 @@ mod desired;
 mod domain;
 pub mod estimate;
 mod evidence;
+mod facts;
 mod feed;
 mod fixed;
 mod follow;
@@ -25,7 +27,10 @@ pub mod invariant;
 mod lint;
 mod loads;
 mod log;
+mod marks;
 mod masters;
+mod meter;
+mod needs;
 mod optimum;
 mod place;
 mod plan;
@@ -35,6 +40,7 @@ mod plan_hosts;
 mod plan_loads;
 mod plan_outage;
 mod plant;
+mod ready;
 mod reconfigure;
 mod replies;
 mod run;
@@ -47,6 +53,7 @@ mod timer;
 mod timer_calls;
 mod view;
 
+pub use account::{Account, Decision, StepAccount, UpsAccount};
 pub use adopt::adopt;
 pub use batteries::{BatteryFacts, BatteryView};
 pub use domain::{DomainPhase, DomainState};

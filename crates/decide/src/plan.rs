@@ -6,9 +6,9 @@
 
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
-use crate::{plan_back, plan_hooks, plan_hosts, plan_loads, plan_outage};
+use crate::{needs, plan_back, plan_hooks, plan_hosts, plan_loads, plan_outage};
 use ridethrough_model::plan::Gate;
-use ridethrough_model::{Action, ActionId, HostId, Ids, LoadId, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, Why};
+use ridethrough_model::{Action, ActionId, HostId, Ids, LoadId, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, VmId, Why};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must hold before a step, while steps have no numbers yet.
@@ -24,6 +24,7 @@ pub(crate) enum Need {
     StopDue { rank: usize },
     StartDue { rank: usize },
     TierStopped { rank: usize },
+    VmReady(VmId),
 }
 
 /// A step without a number.
@@ -79,6 +80,7 @@ pub fn plan(snapshot: &Snapshot<'_>, ids: &mut Ids) -> (Plan, PlanReport) {
     let loads = plan_loads::acting_loads(snapshot);
     plan_loads::draft(snapshot, &loads, &mut steps, &mut report);
     plan_back::draft(snapshot, &mut steps, &mut report);
+    needs::order(snapshot, &mut steps);
     plan_hooks::draft(snapshot, &at_risk, &mut steps);
     let of_loads = loads.iter().flat_map(|load| load.upses.iter());
     let upses: BTreeSet<&UpsId> = at_risk.iter().flat_map(|host| host.upses.iter()).chain(of_loads).collect();
@@ -122,6 +124,7 @@ fn number(snapshot: &Snapshot<'_>, steps: Vec<Step>, ids: &mut Ids) -> BTreeMap<
         Need::StopDue { rank } => Some(Gate::StopDue { rank }),
         Need::StartDue { rank } => Some(Gate::StartDue { rank }),
         Need::TierStopped { rank } => Some(Gate::TierStopped { rank }),
+        Need::VmReady(vm) => Some(Gate::VmReady(vm)),
     };
     steps
         .into_iter()

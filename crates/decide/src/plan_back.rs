@@ -12,7 +12,7 @@ use crate::plan_loads;
 use crate::plan_outage::FORCE_LEAD;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::entry::Home;
-use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, UpsId, VmId};
+use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, Ppm, UpsId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every start before this one: more than any tier's rank.
@@ -134,11 +134,15 @@ fn ups_survives(snapshot: &Snapshot<'_>, ups: &UpsId, needed: Millis) -> Result<
     let Some(facts) = snapshot.charges.get(ups) else {
         return Err(format!("UPS {ups} has not been heard"));
     };
-    let charge = facts.charge.ok_or_else(|| format!("UPS {ups} does not say its charge"))?;
+    let charge = facts.charge.unwrap_or_else(|| recharged(facts.on_mains_for, timing.recharge_time));
     if charge < timing.return_charge {
-        return Err(format!("UPS {ups} is charged to {charge}, {} is needed", timing.return_charge));
+        let said =
+            if facts.charge.is_some() { "is charged" } else { "does not say its charge; by its recharge time it is charged" };
+        return Err(format!("UPS {ups} {said} to {charge}, {} is needed", timing.return_charge));
     }
-    let runtime = facts.runtime.ok_or_else(|| format!("UPS {ups} does not say its runtime"))?;
+    // A full battery of which nothing is known lasts for `runtime_assumed`.
+    let unknown = || timing.runtime_assumed.scaled(u64::from(charge.0), 1_000_000);
+    let runtime = facts.runtime.unwrap_or_else(unknown);
     let projected = match (facts.load, facts.load_before) {
         (Some(load), Some(before)) if before > load => runtime.scaled(u64::from(load.0.max(1)), u64::from(before.0)),
         (Some(_), Some(_)) => runtime,
@@ -149,6 +153,12 @@ fn ups_survives(snapshot: &Snapshot<'_>, ups: &UpsId, needed: Millis) -> Result<
         return Err(format!("UPS {ups} would last {usable} with everything running, a clean stop needs {needed}"));
     }
     Ok(())
+}
+
+/// What an empty battery has been charged to by then. That it was emptied is the worst there can have been.
+fn recharged(on_mains_for: Millis, recharge_time: Millis) -> Ppm {
+    let share = Millis(1_000_000).scaled(on_mains_for.0, recharge_time.0.max(1)).0.min(1_000_000);
+    Ppm(u32::try_from(share).unwrap_or(0))
 }
 
 fn shares_power(snapshot: &Snapshot<'_>, home: &Home, upses: &BTreeSet<UpsId>) -> bool {

@@ -100,7 +100,7 @@ plants! {
 /// What a charge would be if nobody asked.
 pub(crate) fn charged() -> ChargeFacts {
     let day = Some(Millis::from_secs(24 * 3600));
-    ChargeFacts { charge: Some(Ppm::from_percent(100)), runtime: day, load: None, load_before: None }
+    ChargeFacts { charge: Some(Ppm::from_percent(100)), on_mains_for: Millis::ZERO, runtime: day, load: None, load_before: None }
 }
 
 impl Site {

@@ -69,7 +69,10 @@ impl Site {
     }
 
     pub(crate) fn configure(&mut self, proposal: Proposal, now: &Now) -> CommandReply {
-        if proposal.config == self.config && proposal.changed.is_empty() {
+        // What is lifted to which tier is learnt, not configured.
+        let mut configured = self.config.clone();
+        configured.policy.lifted.clear();
+        if proposal.config == configured && proposal.changed.is_empty() {
             if proposal.digest != self.digest {
                 self.note_configured(&proposal, now);
             }
@@ -85,6 +88,7 @@ impl Site {
         }
         let faults_before = self.faults_of_armed(now);
         let mut next = self.under(proposal, now);
+        next.learn_needs();
         let new_faults: Vec<Finding> =
             next.faults_of_armed(now).difference(&faults_before).map(|(_, finding)| finding.clone()).collect();
         let (errors, warnings): (Vec<Finding>, Vec<Finding>) =

@@ -1,5 +1,6 @@
 //! One run: the fold over its records. Execution and recovery both go through [`RunState::apply`]; an illegal record is an error.
 
+use crate::account::Account;
 use crate::hooks::is_last_word;
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
@@ -130,6 +131,12 @@ pub struct RunState {
     pub stopped: BTreeSet<VmId>,
     /// VMs that somebody else stopped while their hosts ran on, and why we think so.
     pub left_off: BTreeMap<VmId, String>,
+    /// VMs that were started in this run, and of which it may matter whether they are ready.
+    pub awaited: BTreeSet<VmId>,
+    /// VMs that were brought back and seen to do their work.
+    pub ready: BTreeSet<VmId>,
+    /// VMs that were brought back and waited for in vain.
+    pub not_ready: BTreeSet<VmId>,
     /// VMs that we moved away.
     pub moved: BTreeSet<VmId>,
     /// Hosts that we shut down, or began to.
@@ -154,6 +161,8 @@ pub struct RunState {
     pub aborted: Option<Aborted>,
     /// How it ended.
     pub end: Option<RunEnd>,
+    /// What will be told of it.
+    pub account: Account,
 }
 
 /// An abort in force.
@@ -180,6 +189,9 @@ impl RunState {
             actions: BTreeMap::new(),
             stopped: BTreeSet::new(),
             left_off: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            not_ready: BTreeSet::new(),
             moved: BTreeSet::new(),
             hosts_down: BTreeSet::new(),
             loads_down: BTreeSet::new(),
@@ -192,6 +204,7 @@ impl RunState {
             turned: None,
             aborted: None,
             end: None,
+            account: Account::default(),
         }
     }
 
@@ -218,6 +231,7 @@ impl RunState {
             return Err(wrong("the run has ended".to_owned()));
         }
         self.change(&record.entry, record.at.mono).map_err(wrong)?;
+        self.account.note(record);
         self.seq = record.seq;
         Ok(())
     }
@@ -256,10 +270,17 @@ impl RunState {
                 self.fall(vms);
             }
             Entry::VmsFell { vms, .. } => self.fall(vms),
+            Entry::VmReady { vm, .. } => {
+                self.not_ready.remove(vm);
+                self.ready.insert(vm.clone());
+            }
+            Entry::VmNotReady { vm, .. } => {
+                self.not_ready.insert(vm.clone());
+            }
             Entry::VmLeftOff { vm, reason } => {
                 self.left_off.insert(vm.clone(), reason.clone());
             }
-            Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } => {}
+            Entry::JournalDegraded { .. } | Entry::Noticed { .. } | Entry::Recovered { .. } | Entry::UpsNoted { .. } => {}
             Entry::Armed { .. }
             | Entry::Disarmed { .. }
             | Entry::MaintenanceBegun { .. }
@@ -282,7 +303,15 @@ impl RunState {
     fn fall(&mut self, vms: &[VmId]) {
         for vm in vms {
             self.left_off.remove(vm);
+            self.await_anew(vm);
             self.stopped.insert(vm.clone());
+        }
+    }
+
+    /// It is off, or will be: whether it does its work is another question the next time it runs.
+    fn await_anew(&mut self, vm: &VmId) {
+        for known in [&mut self.awaited, &mut self.ready, &mut self.not_ready] {
+            known.remove(vm);
         }
     }
 
@@ -362,6 +391,7 @@ impl RunState {
         match op {
             Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } | Op::SuspendVm { vm, .. } => {
                 self.left_off.remove(vm);
+                self.await_anew(vm);
                 self.stopped.insert(vm.clone());
             }
             Op::MoveVm { vm, .. } => {
@@ -442,57 +472,5 @@ impl RunState {
             self.take_back_marks(action, &op);
         }
         Ok(())
-    }
-
-    /// What came back needs no bringing back any more, unless it was sent away again before its coming back was seen.
-    fn undo_marks(&mut self, op: &Op, tried_in: Option<u64>) {
-        let is_later = |is_away: &dyn Fn(&Op) -> bool| {
-            self.actions.values().any(|action| action.attempts > 0 && action.tried_in > tried_in && is_away(&action.op))
-        };
-        match op {
-            Op::StartVm { vm, .. } if !is_later(&|away| away.is_stop() && away.vm() == Some(vm)) => {
-                self.stopped.remove(vm);
-            }
-            Op::MoveVm { vm, to, .. }
-                if self.homes.get(vm).is_some_and(|home| home.host == *to)
-                    && !is_later(&|away| matches!(away, Op::MoveVm { vm: moved, from, .. } if moved == vm && from == to)) =>
-            {
-                self.moved.remove(vm);
-            }
-            Op::WakeHost { host } if !is_later(&|away| matches!(away, Op::ShutDownHost { host: down } if down == host)) => {
-                self.hosts_down.remove(host);
-                self.latched.remove(host);
-            }
-            Op::StartLoad { load } if !is_later(&|away| matches!(away, Op::StopLoad { load: down } if down == load)) => {
-                self.loads_down.remove(load);
-            }
-            _ => {}
-        }
-    }
-
-    /// What was never sent has stopped nothing.
-    fn take_back_marks(&mut self, action: ActionId, op: &Op) {
-        let others =
-            || self.actions.iter().filter(|(id, state)| **id != action && state.attempts > 0).map(|(_, state)| &state.op);
-        match op {
-            Op::ShutDownVm { vm, .. } | Op::PowerOffVm { vm, .. } | Op::SuspendVm { vm, .. }
-                if !others().any(|o| o.is_stop() && o.vm() == Some(vm)) =>
-            {
-                self.stopped.remove(vm);
-            }
-            Op::MoveVm { vm, .. } if !others().any(|o| matches!(o, Op::MoveVm { vm: moved, .. } if moved == vm)) => {
-                self.moved.remove(vm);
-            }
-            Op::ShutDownHost { host } if !others().any(|o| matches!(o, Op::ShutDownHost { host: down } if down == host)) => {
-                self.hosts_down.remove(host);
-            }
-            Op::CallHook { hook } => {
-                self.hooks_called.remove(hook);
-            }
-            Op::StopLoad { load } if !others().any(|o| matches!(o, Op::StopLoad { load: down } if down == load)) => {
-                self.loads_down.remove(load);
-            }
-            _ => {}
-        }
     }
 }

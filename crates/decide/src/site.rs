@@ -6,24 +6,22 @@
 
 use crate::adopt::{Losses, adopt};
 use crate::batteries::Battery;
-use crate::domain::{DomainPhase, DomainState};
+use crate::domain::DomainState;
 use crate::evidence::{HostEvidence, HostVerdict};
-use crate::feed::{SourceFacts, timing_of};
+use crate::feed::timing_of;
 use crate::hold::Hold;
 use crate::input::{Effect, Input};
 use crate::invariant::Witness;
 use crate::log::Log;
 use crate::plan::has_shifted;
-use crate::plan_outage::must_act_at;
 use crate::plant::Plant;
 use crate::run::{RunError, RunState};
-use crate::snapshot::{Known, NONE, Snapshot, Want};
 use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, PlanCause,
-    PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
+    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, PlatformId,
+    Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +82,12 @@ pub struct Site {
     pub(crate) run: Option<RunState>,
     /// VMs that should run and were seen going off, not by us: since when.
     pub(crate) off_since: BTreeMap<VmId, Mono>,
+    /// VMs that are waited for until they are ready.
+    pub(crate) waiting: BTreeMap<VmId, crate::ready::Waiting>,
+    /// What UPSes on battery have given so far.
+    pub(crate) meters: BTreeMap<UpsId, crate::meter::Meter>,
+    /// Who needs whom, of what runs now.
+    pub(crate) needs: ridethrough_model::Needs,
     pub(crate) live: BTreeMap<ActionId, Live>,
     pub(crate) ids: Ids,
     pub(crate) incident: u64,
@@ -135,6 +139,9 @@ impl Site {
             digest: String::new(),
             run: None,
             off_since: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            meters: BTreeMap::new(),
+            needs: ridethrough_model::Needs::default(),
             live: BTreeMap::new(),
             ids: Ids::default(),
             incident: 0,
@@ -194,6 +201,7 @@ impl Site {
             Input::HostPower { host, source, is_proof, state } => self.hear_host(host, &source, is_proof, state, now),
             Input::Timer { host, call, answer } => self.take_timer_answer(&host, call, answer, now),
             Input::LoadPower { load, source, is_proof, state } => self.hear_load(load, &source, is_proof, state, now),
+            Input::Probed { vm, probe, answer } => self.take_probe_answer(&vm, &probe, answer, now),
             Input::Reply { run, action, attempt, reply } => self.take_reply(run, action, attempt, reply, now),
             Input::Durable { run, seq } => self.be_durable(run, seq, now),
             Input::JournalFailed { reason } => self.journal_failed(reason, now),
@@ -229,6 +237,7 @@ impl Site {
         }
         self.start_due(now);
         if is_tick {
+            self.tend_readiness(now);
             self.tend_timers(now);
         }
         self.watch_journal(now);
@@ -243,6 +252,7 @@ impl Site {
 
     pub(crate) fn hear(&mut self, reading: Reading, now: &Now) {
         let reading = self.misread(reading, now.mono);
+        self.meter(&reading);
         let id = reading.ups.clone();
         self.hear_battery(&reading, now);
         let (Some(source), Some(ups)) = (self.sources.get_mut(&id), self.config.topology.upses.get(&id)) else { return };
@@ -369,6 +379,7 @@ impl Site {
         let has_changed = old.as_ref().zip(new).is_none_or(|(old, new)| old.vms != new.vms || old.hosts != new.hosts);
         self.is_standing_due |= has_changed;
         if has_changed {
+            self.learn_needs();
             self.want_plan("what runs where has changed");
             self.add_late_homes(now);
         }
@@ -413,64 +424,6 @@ impl Site {
     pub(crate) fn platform_findings(&self) -> impl Iterator<Item = &Finding> {
         self.inventory_findings.values().flatten()
     }
-
-    /// The facts as they are now.
-    pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
-        let run = self.run.as_ref();
-        let facts = |(id, state): (&UpsId, &SourceState)| (id.clone(), self.source_facts(id, state, now));
-        let sources: BTreeMap<UpsId, SourceFacts> = self.sources.iter().map(facts).collect();
-        let battery = |(id, facts): (&UpsId, &SourceFacts)| Some((id.clone(), self.battery_facts(id, facts, now)?));
-        Snapshot {
-            now,
-            topology: &self.config.topology,
-            policy: &self.config.policy,
-            batteries: sources.iter().filter_map(battery).collect(),
-            sources,
-            charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source)).collect(),
-            watts: self.sources.iter().filter_map(|(id, source)| self.watts_of(id, source)).collect(),
-            inventories: &self.inventories,
-            hosts: self.verdicts(now),
-            loads: self.load_verdicts(now),
-            wants: self.domains.iter().filter_map(|(id, state)| Some((id.clone(), want(state, now)?))).collect(),
-            armed: self.modes.iter().filter(|(_, mode)| **mode == DomainMode::Armed).map(|(id, _)| id.clone()).collect(),
-            maintenance: self.maintenance.keys().cloned().collect(),
-            known: run.map(Known::of_run).unwrap_or_default(),
-            homes: run.map_or(&NONE.homes, |run| &run.homes),
-            stopped: run.map_or(&NONE.stopped, |run| &run.stopped),
-            left_off: run.map(|run| run.left_off.keys().cloned().collect()).unwrap_or_default(),
-            moved_by_others: run.map(|run| self.moved_by_others(run)).unwrap_or_default(),
-            moved: run.map_or(&NONE.moved, |run| &run.moved),
-            hosts_down: run.map_or(&NONE.hosts_down, |run| &run.hosts_down),
-            loads_down: run.map_or(&NONE.loads_down, |run| &run.loads_down),
-            hooks_called: run.map_or(&NONE.hooks_called, |run| &run.hooks_called),
-            sides: run.map_or(&NONE.sides, |run| &run.sides),
-            parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
-            cause,
-        }
-    }
-
-    fn moved_by_others(&self, run: &RunState) -> BTreeSet<VmId> {
-        let place =
-            |id: &VmId| self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id)).map(|vm| &vm.host);
-        run.moved.iter().filter(|id| place(id).is_some_and(|host| run.was_moved_by_others(id, host))).cloned().collect()
-    }
-
-    fn source_facts(&self, id: &UpsId, state: &SourceState, now: Mono) -> SourceFacts {
-        let mut facts = SourceFacts::of(state, &timing_of(&self.config.topology, id), now);
-        if facts.kind == SourceKind::SilentOnMains && self.is_planted(Plant::PresumedIsGood) {
-            facts.kind = SourceKind::Online;
-        }
-        facts
-    }
-
-    /// The last moment at which that domain must begin to act; `None` while nothing in it is at risk.
-    pub(crate) fn must_act(&self, domain: &DomainId, now: Mono) -> Option<Mono> {
-        let upses = &self.config.topology.domains.get(domain)?.upses;
-        if self.is_planted(Plant::RideThroughToTheEnd) {
-            return None;
-        }
-        must_act_at(&self.snapshot(now, PlanCause::Standing), upses)
-    }
 }
 
 fn apply_patch(vm: &mut ridethrough_model::Vm, patch: &Patch) {
@@ -480,19 +433,5 @@ fn apply_patch(vm: &mut ridethrough_model::Vm, patch: &Patch) {
             vm.host.clone_from(host);
         }
         Patch::Autostart(enabled) => vm.autostart = Some(*enabled),
-    }
-}
-
-fn want(state: &DomainState, now: Mono) -> Option<Want> {
-    match state.phase {
-        DomainPhase::Online => None,
-        DomainPhase::OnBattery => Some(Want::Nothing),
-        DomainPhase::Acting => {
-            Some(Want::Save { since: state.acting_since.unwrap_or(now), on_battery_since: now - state.on_battery_for(now) })
-        }
-        DomainPhase::Returning => {
-            let stable_since = state.mains_since.filter(|_| state.is_stable);
-            Some(stable_since.map_or(Want::Nothing, |stable_since| Want::Return { stable_since }))
-        }
     }
 }

@@ -6,8 +6,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::{ActionPhase, ActionState, RunState, Side};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono, Op,
-    PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono,
+    Needs, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +106,8 @@ pub(crate) static NONE: Untouched = Untouched {
 pub struct ChargeFacts {
     /// Charge.
     pub charge: Option<Ppm>,
+    /// How long it has been on mains, as far as this process saw.
+    pub on_mains_for: Millis,
     /// Runtime at the present load.
     pub runtime: Option<Millis>,
     /// Present load.
@@ -133,6 +135,8 @@ pub struct Snapshot<'a> {
     pub watts: BTreeMap<UpsId, Milliwatts>,
     /// What runs where, as believed.
     pub inventories: &'a BTreeMap<PlatformId, Inventory>,
+    /// Who needs whom.
+    pub needs: &'a Needs,
     /// Hosts, as composed from all evidence.
     pub hosts: BTreeMap<HostId, HostVerdict>,
     /// Loads that something can be said of, as composed from all evidence.

@@ -197,6 +197,7 @@ impl Site {
         let hosts = self.config.topology.hosts.keys().map(|id| self.host_view(id, &snapshot)).collect();
         let vms = snapshot.vms().map(|vm| self.vm_view(vm, &snapshot)).collect();
         let mut findings: Vec<Finding> = self.platform_findings().cloned().collect();
+        findings.extend(self.needs_findings());
         findings.extend(self.inventory_failures.iter().map(|(platform, failure)| {
             Finding::error(
                 "RT0422",

@@ -23,6 +23,19 @@ pub struct Home {
     pub autostart: Option<bool>,
 }
 
+/// What a UPS said at a turn of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpsFacts {
+    /// Charge.
+    pub charge: Option<Ppm>,
+    /// Runtime, as it stated it.
+    pub runtime: Option<Millis>,
+    /// Load.
+    pub load: Option<Ppm>,
+    /// What it gave while it was on battery just before, in mWh; `None` where a part of that was not measured.
+    pub energy_mwh: Option<u64>,
+}
+
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +150,13 @@ pub enum Entry {
         /// How.
         event: PowerEvent,
     },
+    /// What a UPS said when its mains was lost, and when it was back.
+    UpsNoted {
+        /// Which.
+        ups: UpsId,
+        /// What.
+        facts: UpsFacts,
+    },
     /// An incident began: this is what ran where.
     IncidentOpened {
         /// Desired state for the return.
@@ -225,6 +245,24 @@ pub enum Entry {
         /// Why that is believed.
         reason: String,
     },
+    /// A VM that was brought back does its work.
+    VmReady {
+        /// Which.
+        vm: VmId,
+        /// How long it was waited for.
+        after: Millis,
+        /// What answered.
+        how: String,
+    },
+    /// A VM that was brought back was not seen to do its work in its time. It is waited for no longer.
+    VmNotReady {
+        /// Which.
+        vm: VmId,
+        /// The time it had.
+        within: Millis,
+        /// What was seen instead.
+        reason: String,
+    },
     /// A dead-man timer is about to be set on a host (run 0). From here on one may be set there.
     TimerIntended {
         /// Which host.
@@ -289,6 +327,7 @@ impl Entry {
             Self::Configured { .. } => "configured",
             Self::BatteryLearned { .. } => "battery-learned",
             Self::PowerChanged { .. } => "power-changed",
+            Self::UpsNoted { .. } => "ups-noted",
             Self::IncidentOpened { .. } => "incident-opened",
             Self::HomeAdded { .. } => "home-added",
             Self::PlanCommitted { .. } => "plan-committed",
@@ -300,6 +339,8 @@ impl Entry {
             Self::HostProvenOff { .. } => "host-proven-off",
             Self::VmsFell { .. } => "vms-fell",
             Self::VmLeftOff { .. } => "vm-left-off",
+            Self::VmReady { .. } => "vm-ready",
+            Self::VmNotReady { .. } => "vm-not-ready",
             Self::TimerIntended { .. } => "timer-intended",
             Self::TimerSet { .. } => "timer-set",
             Self::TimerFired { .. } => "timer-fired",

@@ -159,12 +159,22 @@ pub struct Inventory {
     /// host is not among them; where the platform cannot tell, none is.
     #[serde(default)]
     pub told_off: BTreeSet<VmId>,
+    /// VMs whose guest agent has connected; where the platform cannot tell, none is.
+    #[serde(default)]
+    pub agents: BTreeSet<VmId>,
 }
 
 impl Inventory {
     /// An inventory with nothing in it.
     #[must_use]
     pub fn empty(platform: PlatformId, observed_at: Mono) -> Self {
-        Self { platform, observed_at, hosts: BTreeMap::new(), vms: BTreeMap::new(), told_off: BTreeSet::new() }
+        Self {
+            platform,
+            observed_at,
+            hosts: BTreeMap::new(),
+            vms: BTreeMap::new(),
+            told_off: BTreeSet::new(),
+            agents: BTreeSet::new(),
+        }
     }
 }

@@ -16,8 +16,10 @@ pub mod last_resort;
 pub mod plan;
 pub mod policy;
 pub mod reading;
+pub mod ready;
 pub mod time;
 pub mod topology;
+pub mod undoing;
 pub mod unit;
 
 pub use battery::{BatteryState, Bias, ForecastError};
@@ -32,6 +34,7 @@ pub use last_resort::LastResortState;
 pub use plan::{Action, Op, Plan, PlanCause, PlanReport, Why};
 pub use policy::{ForceOff, OnOutage, Policy, Tier, TierMatch};
 pub use reading::{BatteryReading, HostPowerState, OutputLimits, Reading, Silence, SilenceKind, StatusToken, UpsStatus};
+pub use ready::{Needs, Probe, Ready, VmRule};
 pub use time::{BootId, Mono, Now};
 pub use topology::{BatteryTopology, Domain, DomainMode, Draw, Feed, HostTopology, LoadTopology, Timing, Topology, UpsTopology};
 pub use unit::{Bytes, Millis, Milliwatts, Ppm, UnitError};

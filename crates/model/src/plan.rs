@@ -251,6 +251,8 @@ pub enum Gate {
         /// The rank.
         rank: usize,
     },
+    /// That VM runs and is ready, or was waited for long enough, or is not coming back.
+    VmReady(VmId),
 }
 
 /// One step of a plan.

@@ -1,9 +1,11 @@
 //! What the user wants: tiers in a hard order, most important first.
 
-use crate::id::{SiteId, TierName};
+use crate::id::{SiteId, TierName, VmId};
 use crate::inventory::Vm;
+use crate::ready::VmRule;
 use crate::unit::{Bytes, Millis};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A rung of the ladder a VM goes down in an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,15 @@ pub const UNASSIGNED: &str = "(unassigned)";
 pub struct Policy {
     /// Most important first. The order is hard.
     pub tiers: Vec<Tier>,
+    /// What some VMs need, and when they count as ready.
+    pub rules: Vec<VmRule>,
+    /// How many VMs may be starting on one host at once; one that is waited for until it is ready counts as starting.
+    pub starts_per_host: u32,
+    /// How many at the whole site.
+    pub starts_per_site: u32,
+    /// VMs lifted above their own tier by what needs them; learnt from what runs, not configured.
+    #[serde(skip)]
+    pub lifted: BTreeMap<VmId, usize>,
     /// How long a UPS may be silent before it counts as silent.
     pub silence: Millis,
     /// How long a journal commit may take before the journal counts as stalled.
@@ -107,6 +118,10 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             tiers: Vec::new(),
+            rules: Vec::new(),
+            starts_per_host: 4,
+            starts_per_site: 20,
+            lifted: BTreeMap::new(),
             silence: Millis::from_secs(15),
             journal_stall: Millis::from_secs(2),
             move_bandwidth: Bytes::from_mib(100),
@@ -117,9 +132,16 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The rank of the VM's tier: 0 is the most important; `tiers.len()` is the implicit last tier. First match wins.
+    /// The rank of the VM's tier, or of a more important one that needs it: 0 is the most important; `tiers.len()` is the implicit
+    /// last tier.
     #[must_use]
     pub fn rank_of(&self, vm: &Vm) -> usize {
+        let own = self.own_rank_of(vm);
+        self.lifted.get(&vm.id).map_or(own, |lifted| own.min(*lifted))
+    }
+    /// The rank of the tier that the VM matches itself. First match wins.
+    #[must_use]
+    pub fn own_rank_of(&self, vm: &Vm) -> usize {
         self.tiers.iter().position(|tier| tier.matches.matches(vm)).unwrap_or(self.tiers.len())
     }
     /// The tier of a rank; every rank beyond the last is the implicit last tier: shut down cleanly, first.

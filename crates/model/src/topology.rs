@@ -125,6 +125,8 @@ pub struct Timing {
     pub return_latest: Millis,
     /// The charge below which nothing is started (besides the proof that a second outage can be survived).
     pub return_charge: Ppm,
+    /// How long an empty battery takes to be full, for UPSes that do not say their charge.
+    pub recharge_time: Millis,
 }
 
 impl Default for Timing {
@@ -137,6 +139,7 @@ impl Default for Timing {
             runtime_assumed: Millis::from_secs(120),
             return_latest: Millis::from_secs(7200),
             return_charge: Ppm::from_percent(20),
+            recharge_time: Millis::from_secs(8 * 3600),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod ipmi;
 pub mod libvirt;
 pub mod load;
 pub mod order;
+pub mod ready;
 pub mod redfish;
 pub mod ssh;
 pub mod vsphere;

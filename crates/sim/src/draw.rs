@@ -12,7 +12,8 @@ use ridethrough_decide::SiteConfig;
 use ridethrough_model::policy::{Destination, OnOutage};
 use ridethrough_model::{
     Bytes, Domain, DomainId, Feed, ForceOff, HookMoment, HookOf, HostId, HostInfo, HostTopology, LoadId, LoadTopology, Millis,
-    Milliwatts, PlatformId, Policy, Ppm, SiteId, Tier, TierMatch, TierName, Timing, Topology, UpsId, UpsTopology, VmId, VmPower,
+    Milliwatts, Needs, PlatformId, Policy, Ppm, Probe, Ready, SiteId, Tier, TierMatch, TierName, Timing, Topology, UpsId,
+    UpsTopology, VmId, VmPower, VmRule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +73,7 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
     let tells_why_off = Dice::new(seed ^ TELLS_WHY).percent(50);
     let estate = Estate { tells_why_off, ..estate(&mut dice, &reality, &policy, is_calm) };
     let faults = if is_calm { Faults::default() } else { faults(&mut dice) };
+    let policy = with_rules(&mut Dice::new(seed ^ RULES), policy, is_calm, &mut reality);
     let config = SiteConfig { topology, policy };
     let (mut script, heals_at, mut story) = script::draw(&mut dice, &config, &reality, is_calm);
     let mut dice = Dice::new(seed ^ 0x0dea_d3a9);
@@ -111,6 +113,31 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
         heals_at,
         about,
     }
+}
+
+/// On every third site some VMs need others, or are waited for until they do their work; how many start at once is bounded everywhere.
+fn with_rules(dice: &mut Dice, mut policy: Policy, is_calm: bool, reality: &mut Reality) -> Policy {
+    policy.starts_per_host = u32::try_from(dice.between(1, 4)).unwrap_or(1);
+    policy.starts_per_site = u32::try_from(dice.between(2, 10)).unwrap_or(2);
+    if !dice.percent(33) {
+        return policy;
+    }
+    let names: Vec<String> = reality.vms.values().map(|vm| vm.known.name.clone()).collect();
+    for _ in 0..dice.between(1, 3) {
+        let probe = if dice.percent(50) { Probe::Agent } else { Probe::Tcp("{name}:22".to_owned()) };
+        let ready = dice.percent(70).then(|| Ready { probe, within: dice.secs(40, 150) });
+        let matches = TierMatch { name: Some((*dice.pick(&names)).clone()), ..TierMatch::default() };
+        let needs = if dice.percent(60) { vec![(*dice.pick(&names)).clone()] } else { Vec::new() };
+        policy.rules.push(VmRule { matches, needs, ready });
+    }
+    for vm in reality.vms.values_mut() {
+        let slowest = if is_calm { 30 } else { 200 };
+        vm.ready_takes = dice.secs(0, slowest);
+    }
+    // What watches knows who is lifted by whom, as the site will.
+    let vms: Vec<&ridethrough_model::Vm> = reality.vms.values().map(|vm| &vm.known).collect();
+    policy.lifted = Needs::among(&policy, &vms).lifted(&policy, &vms);
+    policy
 }
 
 /// The hosts on which a dead-man timer can be set: most of those that can be told to shut down.
@@ -157,6 +184,7 @@ fn domains(dice: &mut Dice, upses: &[UpsId], topology: &mut Topology) {
             runtime_assumed: Millis::from_secs(120),
             return_latest: Millis::from_secs(*dice.pick(&[600, 900])),
             return_charge: Ppm::from_percent(*dice.pick(&[0, 10, 20])),
+            recharge_time: Millis::from_secs(3600),
         }
     };
     if upses.len() > 1 && dice.percent(25) {
@@ -205,6 +233,8 @@ fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topolog
     }
 }
 
+/// Of its own dice too.
+const RULES: u64 = 0x000b_ac51;
 /// Of its own dice too.
 const STRANGER: u64 = 0x057a_46e4;
 /// Of its own dice, so that everything else of a seed stays as it is.

@@ -45,9 +45,11 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("force-only-at-the-deadline", force_only_at_the_deadline),
     ("return-only-on-stable-mains", return_only_on_stable_mains),
     ("return-only-with-charge", return_only_with_charge),
-    ("only-what-ran-before-is-started", only_what_ran_before_is_started),
+    ("only-what-ran-before-is-started", desired::only_what_ran_before_is_started),
     ("moves-per-host-are-bounded", moves_per_host_are_bounded),
     ("what-somebody-stopped-stays-off", desired::what_somebody_stopped_stays_off),
+    ("starts-at-once-are-bounded", desired::starts_at_once_are_bounded),
+    ("what-is-needed-starts-first", desired::what_is_needed_starts_first),
     ("records-have-no-gaps", records_have_no_gaps),
     ("what-is-returned-is-back", what_is_returned_is_back),
     ("an-untouched-run-touched-nothing", promises::an_untouched_run_touched_nothing),
@@ -400,18 +402,14 @@ fn return_only_with_charge(scene: &Scene<'_>) -> Option<String> {
             let wanted = timings.map(|domain| domain.timing.return_charge).min().unwrap_or_default();
             let charge = heard.and_then(|heard| heard.reading.as_ref()).and_then(|reading| reading.charge);
             let since = heard.and_then(|heard| heard.mains_since);
-            charge.is_some_and(|charge| charge >= wanted) || since.is_some_and(|since| scene.now().since(since) + SLACK >= latest)
+            let timings = scene.world.config().topology.domains.values().filter(|domain| domain.upses.contains(*ups));
+            let recharge = timings.map(|domain| domain.timing.recharge_time).max().unwrap_or_default();
+            let by_time = since.map_or(0, |since| scene.now().since(since).0 + SLACK.0) * 1_000_000 / recharge.0.max(1);
+            let is_enough = charge.map_or(by_time >= u64::from(wanted.0), |charge| charge >= wanted);
+            is_enough || since.is_some_and(|since| scene.now().since(since) + SLACK >= latest)
         };
         let count = Seen::feeds(scene.world, host).into_iter().filter(is_charged).count();
         (count < needed).then(|| "charge is not known to be enough".to_owned())
-    })
-}
-
-fn only_what_ran_before_is_started(scene: &Scene<'_>) -> Option<String> {
-    scene.first(|op| {
-        let Op::StartVm { vm, .. } = op else { return None };
-        scene.judge();
-        (!scene.seen.homes.contains_key(vm)).then(|| "it did not run when the incident began".to_owned())
     })
 }
 

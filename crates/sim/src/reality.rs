@@ -143,6 +143,10 @@ pub struct Vm {
     pub refuses: bool,
     /// What it is in the middle of.
     pub doing: Doing,
+    /// How long its guest takes from running to doing its work.
+    pub ready_takes: Millis,
+    /// Since when it runs.
+    pub up_at: Millis,
     /// It is off because it was told to, and its host has not been down since.
     pub is_told_off: bool,
     turn: u64,
@@ -153,7 +157,8 @@ impl Vm {
     #[must_use]
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
         let (is_hung, refuses, is_told_off, doing) = (false, false, false, Doing::Nothing);
-        Self { known, power, stop_takes, start_takes, is_hung, refuses, doing, is_told_off, turn: 0 }
+        let (ready_takes, up_at) = (Millis::ZERO, Millis::ZERO);
+        Self { known, power, stop_takes, start_takes, is_hung, refuses, doing, ready_takes, up_at, is_told_off, turn: 0 }
     }
 }
 
@@ -389,12 +394,6 @@ impl Reality {
         }
     }
 
-    fn tell_off(&mut self, id: &VmId) {
-        if let Some(vm) = self.vms.get_mut(id) {
-            vm.is_told_off = true;
-        }
-    }
-
     pub(crate) fn set_vm(&mut self, id: &VmId, power: VmPower, doing: Doing) -> u64 {
         self.drawn = None;
         let Some(vm) = self.vms.get_mut(id) else { return 0 };
@@ -447,6 +446,10 @@ impl Reality {
             }
             Due::VmStarted(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Running, Doing::Nothing);
+                let at = self.at;
+                if let Some(vm) = self.vms.get_mut(&id) {
+                    vm.up_at = at;
+                }
             }
             Due::MoveEnds(id, turn) if vm_turn(&id) == turn => self.arrive(&id),
             Due::MoveFails(id, turn) if vm_turn(&id) == turn => {

@@ -187,6 +187,13 @@ impl Reality {
         }
     }
 
+    /// It is off because it was told to.
+    pub(crate) fn tell_off(&mut self, id: &VmId) {
+        if let Some(vm) = self.vms.get_mut(id) {
+            vm.is_told_off = true;
+        }
+    }
+
     /// A person shuts a VM down behind everybody's back.
     pub(crate) fn stop_by_hand(&mut self, id: &VmId, estate: &Estate) {
         let Some(host) = self.vms.get(id).map(|vm| vm.known.host.clone()) else { return };
@@ -260,6 +267,12 @@ impl Reality {
         })
     }
 
+    /// Whether a guest answers whoever asks it.
+    pub(crate) fn does_its_work(&self, id: &VmId) -> bool {
+        let vm = self.vms.get(id).filter(|vm| vm.known.power.is_active() && self.is_reachable(&vm.known.host));
+        vm.is_some_and(|vm| self.at >= vm.up_at + vm.ready_takes)
+    }
+
     /// What the platform tells of everything it runs.
     pub(crate) fn inventory(&self, estate: &Estate, at: Mono) -> Inventory {
         let mut inventory = Inventory::empty(estate.platform.clone(), at);
@@ -274,6 +287,8 @@ impl Reality {
             inventory.vms.retain(|id, _| !left_out.contains(id));
             inventory.vms.values_mut().for_each(|vm| vm.tags.clear());
         }
+        let has_agent = |vm: &&Vm| inventory.vms.contains_key(&vm.known.id) && self.does_its_work(&vm.known.id);
+        inventory.agents = self.vms.values().filter(has_agent).map(|vm| vm.known.id.clone()).collect();
         let told =
             self.vms.values().filter(|vm| vm.is_told_off && estate.tells_why_off && inventory.vms.contains_key(&vm.known.id));
         inventory.told_off = told.map(|vm| vm.known.id.clone()).collect();

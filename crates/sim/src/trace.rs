@@ -37,7 +37,8 @@ pub fn lines(moment: &Moment) -> Vec<String> {
             | Effect::Poll { .. }
             | Effect::ObserveHost(_)
             | Effect::ObserveLoad(_)
-            | Effect::ReadInventory(_) => {}
+            | Effect::ReadInventory(_)
+            | Effect::Probe { .. } => {}
         }
     }
     lines

@@ -6,6 +6,7 @@
 mod hooks;
 mod loads;
 mod looks;
+mod probes;
 mod timers;
 mod twists;
 
@@ -318,6 +319,7 @@ impl World {
                 Effect::Timer { host, call } => self.ask_timer(host, *call),
                 Effect::ObserveHost(host) => self.hasten_host(host),
                 Effect::ObserveLoad(load) => self.hasten_load(load),
+                Effect::Probe { vm, probe } => self.probe(vm, probe),
                 Effect::ReadInventory(_) => self.hasten_platform(),
                 Effect::Follow { .. } | Effect::Notify(_) | Effect::Answer(_) => {}
             }

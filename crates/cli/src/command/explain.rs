@@ -106,6 +106,9 @@ fn text(style: &Style, status: &Status, vm: &Vm, answer: &PlanAnswer, parts: &[P
             let words =
                 format!("- {}{said}, not before {}: {}", printable(&step.text), span(step.not_before_in_s), printable(&step.why));
             text.push_str(&style.paragraph(4, &words));
+            if !step.on_mains_back.is_empty() {
+                text.push_str(&style.paragraph(6, &format!("If mains returns meanwhile: {}.", printable(&step.on_mains_back))));
+            }
         }
     }
     text

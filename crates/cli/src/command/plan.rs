@@ -139,6 +139,7 @@ mod tests {
             is_observe_only: id == 2,
             rule: String::new(),
             why: why.to_owned(),
+            on_mains_back: String::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `ridethrough runs`: every outage that was, or one of them in full.
 
+mod account;
+
 use super::{events, json};
 use crate::failure::Failure;
 use crate::output::{Lean, Style, Table, Tone};
@@ -9,18 +11,53 @@ use ridethrough_api::{Action, Client, RunDetail, RunSummary};
 /// Past and present runs: what was done in each outage.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunsArgs {
-    /// Show this one in full
-    #[arg(value_name = "N")]
-    run: Option<u64>,
+    /// `N`: that run in full, with its events; `show N`: its after-action record
+    #[arg(value_name = "[show] N", num_args = 0..=2)]
+    which: Vec<String>,
+}
+
+/// What was asked for.
+enum Which {
+    All,
+    Full(u64),
+    Record(u64),
+}
+
+impl RunsArgs {
+    fn which(&self) -> Result<Which, Failure> {
+        let words: Vec<&str> = self.which.iter().map(String::as_str).collect();
+        let number = |text: &str| {
+            let wrong = |_| Failure::new("", format!("`{text}` is no number of a run"), "`ridethrough runs` lists them.");
+            text.parse::<u64>().map_err(wrong)
+        };
+        match words.as_slice() {
+            [] => Ok(Which::All),
+            ["show", text] => number(text).map(Which::Record),
+            [text] if *text != "show" => number(text).map(Which::Full),
+            _ => Err(Failure::new(
+                "",
+                "which run is meant is not said",
+                "Write `ridethrough runs show N`, or `ridethrough runs N`.",
+            )),
+        }
+    }
 }
 
 pub(crate) async fn run(client: &Client, args: &RunsArgs, style: &Style, is_json: bool) -> Result<String, Failure> {
-    match args.run {
-        Some(id) => {
+    match args.which()? {
+        Which::Record(id) => {
+            let detail = client.run(id).await?;
+            Ok(if is_json {
+                json(&detail.account)
+            } else {
+                format!("{}{}", head(style, &detail), account::text(style, &detail.account))
+            })
+        }
+        Which::Full(id) => {
             let detail = client.run(id).await?;
             Ok(if is_json { json(&detail) } else { detail_text(style, &detail) })
         }
-        None => {
+        Which::All => {
             let runs = client.runs().await?;
             Ok(if is_json { json(&runs) } else { list_text(style, &runs.runs) })
         }
@@ -58,10 +95,14 @@ fn end_words(run: &RunSummary) -> (Tone, String) {
     }
 }
 
-fn detail_text(style: &Style, detail: &RunDetail) -> String {
+fn head(style: &Style, detail: &RunDetail) -> String {
     let (tone, how) = end_words(&detail.summary);
     let title = format!("Run {} of incident {}", detail.summary.id, detail.summary.incident);
-    let mut text = format!("{}: {}\n\n", style.paint(Tone::Strong, &title), style.paint(tone, &how));
+    format!("{}: {}\n\n", style.paint(Tone::Strong, &title), style.paint(tone, &how))
+}
+
+fn detail_text(style: &Style, detail: &RunDetail) -> String {
+    let mut text = head(style, detail);
     if !detail.run.actions.is_empty() {
         text.push_str(&format!("{}\n{}\n", style.paint(Tone::Strong, "Actions"), actions_text(style, &detail.run.actions)));
     }

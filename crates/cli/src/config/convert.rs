@@ -3,21 +3,25 @@
 //! Expects a configuration without errors; from one with errors it makes the most cautious of it and does not fail.
 
 use super::Config;
+use super::section::back::Ready;
 use super::section::hook::Hooks;
 use super::section::host::{Feed, Host};
 use super::section::libvirt::LibvirtSsh;
 use super::section::nut::TlsFault;
 use super::section::order::Order;
-use super::section::outage::{Destination, Domain, ForceOff, OnOutage, Tier};
+use super::section::outage::{Destination, Domain, ForceOff, Match, OnOutage, Tier};
 use super::section::{Libvirt, Load, Ups};
 use super::value::{Watts, or_default};
 use crate::config::section::host::LastResort;
 use ridethrough_controller::Pace;
 use ridethrough_model::policy::{self as model, TierMatch};
+use ridethrough_model::ready as model_ready;
 use ridethrough_model::topology::{
     self, BatteryTopology, ControllerPlace, Draw, HostTopology, LoadTopology, Timing, UpsTopology,
 };
-use ridethrough_model::{Hook, HookOf, HostId, Millis, Milliwatts, PlatformId, Policy, SiteId, TierName, Topology};
+use ridethrough_model::{
+    Hook, HookOf, HostId, Millis, Milliwatts, PlatformId, Policy, Probe, SiteId, TierName, Topology, VmRule,
+};
 use ridethrough_platforms::libvirt;
 use std::time::Duration;
 
@@ -26,6 +30,7 @@ pub(super) const DEFAULT_SITE: &str = "main";
 const DEFAULT_SHUTDOWN_TIME: Millis = Millis::from_secs(120);
 const DEFAULT_BOOT_TIME: Millis = Millis::from_secs(300);
 const DEFAULT_STOP_TIME: Millis = Millis::from_secs(180);
+const DEFAULT_READY_WITHIN: Millis = Millis::from_secs(120);
 const DEFAULT_STOP_BUDGET: Millis = Millis::from_secs(120);
 const DEFAULT_HOOK_LIMIT: Millis = Millis::from_secs(30);
 
@@ -161,6 +166,7 @@ fn timing(domain: &Domain) -> Timing {
         runtime_assumed: or_default(domain.runtime_assumed.as_ref(), usual.runtime_assumed),
         return_latest: or_default(domain.return_latest.as_ref(), usual.return_latest),
         return_charge: or_default(domain.return_charge.as_ref(), usual.return_charge),
+        recharge_time: or_default(domain.recharge_time.as_ref(), usual.recharge_time),
     }
 }
 
@@ -169,8 +175,13 @@ pub(crate) fn policy(config: &Config) -> Policy {
     let usual = Policy::default();
     let controller = config.controller();
     let moves = config.moves.as_ref().map(|entry| &entry.value);
+    let back = config.back.as_ref().map(|entry| &entry.value);
     Policy {
         tiers: config.tiers.iter().map(|entry| tier(&entry.value)).collect(),
+        rules: rules(config),
+        starts_per_host: back.and_then(|back| back.starts_per_host.as_ref()).map_or(usual.starts_per_host, |most| **most),
+        starts_per_site: back.and_then(|back| back.starts_per_site.as_ref()).map_or(usual.starts_per_site, |most| **most),
+        lifted: Default::default(),
         silence: or_default(controller.and_then(|controller| controller.silence.as_ref()), usual.silence),
         journal_stall: or_default(controller.and_then(|controller| controller.journal_stall.as_ref()), usual.journal_stall),
         move_bandwidth: or_default(moves.and_then(|moves| moves.bandwidth.as_ref()), usual.move_bandwidth),
@@ -179,15 +190,40 @@ pub(crate) fn policy(config: &Config) -> Policy {
     }
 }
 
-fn tier(tier: &Tier) -> model::Tier {
+/// Rules for VMs, then what tiers say where no rule does.
+fn rules(config: &Config) -> Vec<VmRule> {
+    let of_vms = config.rules.iter().map(|entry| VmRule {
+        matches: matches(&entry.value.matches),
+        needs: entry.value.needs.iter().map(|need| (**need).clone()).collect(),
+        ready: entry.value.ready.as_ref().and_then(|written| ready(written)),
+    });
+    let of_tiers = config.tiers.iter().filter(|entry| entry.value.ready.is_some()).map(|entry| VmRule {
+        matches: matches(&entry.value.matches),
+        needs: Vec::new(),
+        ready: entry.value.ready.as_ref().and_then(|written| ready(written)),
+    });
+    of_vms.chain(of_tiers).collect()
+}
+
+fn ready(written: &Ready) -> Option<model_ready::Ready> {
+    let probe = match written {
+        Ready { tcp: Some(address), .. } => Probe::Tcp(address.clone()),
+        Ready { http: Some(url), .. } => Probe::Http(url.clone()),
+        Ready { agent: Some(true), .. } => Probe::Agent,
+        _ => return None,
+    };
+    Some(model_ready::Ready { probe, within: or_default(written.within.as_ref(), DEFAULT_READY_WITHIN) })
+}
+
+fn matches(written: &Match) -> TierMatch {
     let text = |key: &Option<super::value::At<String>>| key.as_ref().map(|text| (**text).clone());
+    TierMatch { tag: text(&written.tag), name: text(&written.name), platform: text(&written.platform) }
+}
+
+fn tier(tier: &Tier) -> model::Tier {
     model::Tier {
         name: TierName::new(tier.name.as_str()),
-        matches: TierMatch {
-            tag: text(&tier.matches.tag),
-            name: text(&tier.matches.name),
-            platform: text(&tier.matches.platform),
-        },
+        matches: matches(&tier.matches),
         on_outage: rungs(tier),
         move_to: destinations(tier),
         force_off: match tier.force_off.unwrap_or_default() {

@@ -5,6 +5,7 @@
 //! warning where it is protected less than it looks, an info where it is worth knowing.
 
 mod alerts;
+mod back;
 mod battery;
 mod bmc;
 mod hooks;
@@ -42,6 +43,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     loads::lint(config, &mut findings);
     hooks::lint(config, &mut findings);
     tiers::lint(config, &mut findings);
+    back::lint(config, &mut findings);
     numbers::lint(config, &mut findings);
     secrets::lint(config, &mut findings);
     nut::lint(config, &mut findings);

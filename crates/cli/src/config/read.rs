@@ -15,7 +15,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-const SECTIONS: [&str; 9] = ["alert", "controller", "domain", "host", "load", "moves", "platform", "tier", "ups"];
+const SECTIONS: [&str; 11] =
+    ["alert", "controller", "domain", "host", "load", "moves", "platform", "return", "tier", "ups", "vm"];
 /// Mistakes that are named in one table; the rest shows when these are mended.
 const MISTAKES_MAX: usize = 20;
 /// How serde says that a key is missing.
@@ -86,6 +87,14 @@ impl Reader {
             "moves" => {
                 let read = self.single("moves", value, place, self.config.moves.as_ref().map(|entry| &entry.place).cloned());
                 self.config.moves = read.or(self.config.moves.take());
+            }
+            "return" => {
+                let read = self.single("return", value, place, self.config.back.as_ref().map(|entry| &entry.place).cloned());
+                self.config.back = read.or(self.config.back.take());
+            }
+            "vm" => {
+                let read = self.listed("vm", value, place);
+                self.config.rules.extend(read);
             }
             "ups" => {
                 let mut known = std::mem::take(&mut self.config.upses);

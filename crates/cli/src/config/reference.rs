@@ -2,6 +2,7 @@
 //! and schema true.
 
 use super::section::alert::Alert;
+use super::section::back::{Return, VmRule};
 use super::section::host::Host;
 use super::section::outage::{Domain, Tier};
 use super::section::{Controller, Load, Moves, Platform, Ups};
@@ -33,6 +34,10 @@ struct ConfigurationFile {
     domain: Vec<Domain>,
     #[schemars(default)]
     tier: Vec<Tier>,
+    #[schemars(rename = "return")]
+    back: Option<Return>,
+    #[schemars(default)]
+    vm: Vec<VmRule>,
 }
 
 /// The tables of the page: how each is written, and its type in the schema.
@@ -68,6 +73,9 @@ const TABLES: &[(&str, &str)] = &[
     ("on_outage of a tier", "OnOutage"),
     ("move_to of a tier", "Destination"),
     ("force_off of a tier", "ForceOff"),
+    ("[[vm]]", "VmRule"),
+    ("ready of a tier or VM", "Ready"),
+    ("[return]", "Return"),
     ("[moves]", "Moves"),
     ("[alert.NAME.email]", "Email"),
     ("[alert.NAME.webhook]", "Webhook"),
@@ -201,12 +209,13 @@ fn the_defaults_in_the_comments_are_those_of_the_code() {
     let head = "[ups.a.nut]\nhost = \"h\"\nups = \"u\"\n";
     let least = "[host.h]\n[[domain]]\nname = \"d\"\nups = []\n[[tier]]\nname = \"t\"\n";
     let full = format!(
-        "[host.h]\n{}[[domain]]\nname = \"d\"\nups = []\n{}[[tier]]\nname = \"t\"\n{}[controller]\n{}[moves]\n{}",
+        "[host.h]\n{}[[domain]]\nname = \"d\"\nups = []\n{}[[tier]]\nname = \"t\"\n{}[controller]\n{}[moves]\n{}[return]\n{}",
         written("Host"),
         written("Domain"),
         written("Tier"),
         written("Controller"),
         written("Moves"),
+        written("Return"),
     );
     assert!(full.matches(" = ").count() > 20, "the comments name their defaults:\n{full}");
     let read = |text: &str| read_texts(&[&format!("{head}{text}")]).unwrap_or_else(|found| panic!("{found:#?}\n{text}"));

@@ -3,6 +3,7 @@
 //! Only shapes: what they mean together is looked at in `lint`, what the rest of the program makes of them is in `convert`.
 
 pub(crate) mod alert;
+pub(crate) mod back;
 pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod libvirt;

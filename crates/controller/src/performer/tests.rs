@@ -98,3 +98,43 @@ async fn every_request_gets_a_reply_also_from_a_hung_or_panicking_or_missing_dri
     let StepReply::Started(Err(failure)) = missing.reply else { panic!("no means is a failure: {missing:?}") };
     assert_eq!((failure.kind, failure.took_effect), (FailureKind::Config, TookEffect::No));
 }
+
+/// Takes every order to wake and tells who it was.
+#[derive(Debug)]
+struct Means(&'static str, Arc<std::sync::Mutex<Vec<&'static str>>>);
+
+#[async_trait::async_trait]
+impl HostPower for Means {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn capability(&self) -> ridethrough_driver::HostPowerCapability {
+        ridethrough_driver::HostPowerCapability { can_shut_down: true, can_wake: self.0 != "ssh", can_prove_off: false }
+    }
+    async fn observe(&self, _: &Cx) -> ridethrough_driver::Result<ridethrough_model::HostPowerState> {
+        Ok(ridethrough_model::HostPowerState::Unknown)
+    }
+    async fn shut_down(&self, _: &Cx) -> ridethrough_driver::Result<()> {
+        Ok(())
+    }
+    async fn wake(&self, _: &Cx) -> ridethrough_driver::Result<()> {
+        self.1.lock().expect("whole").push(self.0);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_come_is_woken_another_way_the_next_time() {
+    let world = World::new();
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut performers = performers(&world);
+    let host = HostId::from("kvm1");
+    let means = ["ssh", "ipmi", "wol"].map(|name| Arc::new(Means(name, asked.clone())) as Arc<dyn HostPower>);
+    performers.hosts.insert(host.clone(), means.into());
+    for attempt in 1..=3 {
+        let ticket = Ticket { attempt, ..ticket(1) };
+        performers.ask(ticket, Call::Start(Op::WakeHost { host: host.clone() }));
+        replies(&mut performers, 1).await;
+    }
+    assert_eq!(*asked.lock().expect("whole"), ["ipmi", "wol", "ipmi"]);
+}

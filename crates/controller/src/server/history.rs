@@ -1,5 +1,6 @@
 //! The past, from the journal: the same fold as recovery, told in words.
 
+use crate::account;
 use crate::convert;
 use crate::narrate::{Names, Narrator, end_word, moment};
 use ridethrough_api as api;
@@ -131,6 +132,7 @@ pub(super) fn run(reader: &Reader, names: Names, id: RunId, live: Option<RunView
     Ok(Some(api::RunDetail {
         summary: summary(&found),
         run: convert::run(&view),
+        account: account::account(&state, |op| narrator.op(op)),
         events: events.split_off(spare),
         is_truncated: spare > 0,
     }))

@@ -3,8 +3,10 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod arm;
+mod attempts;
 mod battery;
 mod desired;
+mod every_moment;
 mod hold;
 mod hooks;
 mod journal;
@@ -13,6 +15,7 @@ mod loads;
 mod masters;
 mod optimum;
 mod outage;
+mod ready;
 mod reconfigure;
 mod recover;
 mod returning;

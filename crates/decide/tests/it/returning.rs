@@ -89,3 +89,21 @@ fn what_a_person_stopped_during_the_outage_stays_stopped() {
     stage.play_until("run ended Returned", 400);
     assert_eq!(stage.vm_named("mail").power, VmPower::Off, "{}", stage.story());
 }
+
+/// A UPS that says neither charge nor runtime is taken to have been emptied; it comes back by its recharge time, not at once.
+#[test]
+fn an_unknown_charge_is_reckoned_by_the_time_a_recharge_takes() {
+    let mut config = crate::stage::config();
+    for domain in config.topology.domains.values_mut() {
+        domain.timing.recharge_time = Millis::from_secs(3600);
+        domain.timing.return_charge = Ppm::from_percent(20);
+    }
+    let mut stage = Stage::with(config, &[("web", "normal", "kvm1")]);
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("kvm1 proven off", 300);
+    stage.ups("rack-a", "OL CHRG", Some(1200), None);
+    let back = stage.secs;
+    let woken = stage.play_until("start wake host kvm1", 1000);
+    assert!((720..740).contains(&(woken - back)), "a fifth of an hour, not {} s:\n{}", woken - back, stage.story());
+    stage.play_until("run ended Returned", 300);
+}

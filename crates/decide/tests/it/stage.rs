@@ -31,6 +31,8 @@ pub struct World {
     pub lost_replies: BTreeSet<String>,
     /// How hooks fare, by their words: seconds until they answer, and what. Others answer well after a second.
     pub hooks: BTreeMap<String, (u64, Result<(), Failure>)>,
+    /// VMs whose probe answers nothing, though they run.
+    pub mute: BTreeSet<String>,
     /// The journal answers.
     pub journal_works: bool,
     /// The platform answers.
@@ -354,6 +356,15 @@ impl Stage {
                     let state = if self.hosts_off.contains(host.as_str()) { HostPowerState::Off } else { HostPowerState::On };
                     self.inputs.push_back(Input::HostPower { host, source: "ipmi".into(), is_proof: true, state });
                 }
+                Effect::Probe { vm, probe } => {
+                    let is_up = self
+                        .inventory
+                        .vms
+                        .get(&vm)
+                        .is_some_and(|vm| vm.power == VmPower::Running && !self.world.mute.contains(&vm.name));
+                    let answer = if is_up { Ok(()) } else { Err("the port takes no connection".to_owned()) };
+                    self.inputs.push_back(Input::Probed { vm, probe, answer });
+                }
                 Effect::Follow { ups, is_needed } => self.line(format!("follow {ups}: {is_needed}")),
                 Effect::ObserveLoad(load) => {
                     if self.loads.contains(&load) {
@@ -401,6 +412,8 @@ impl Stage {
             Entry::HostProvenOff { host, .. } => self.line(format!("{host} proven off")),
             Entry::Overran { action, .. } => self.line(format!("action {action} overran")),
             Entry::Latched { host, .. } => self.line(format!("latched {host}")),
+            Entry::VmReady { vm, .. } => self.line(format!("ready {vm}").replace("lab/", "")),
+            Entry::VmNotReady { vm, .. } => self.line(format!("not ready {vm}").replace("lab/", "")),
             Entry::JournalDegraded { .. } => self.line("journal degraded".into()),
             Entry::HoldEnded { reason } => self.line(format!("hold ended: {reason}")),
             Entry::TimerIntended { host, .. } => self.line(format!("timer of {host} intended")),

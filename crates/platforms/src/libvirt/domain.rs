@@ -18,6 +18,8 @@ pub(super) struct Definition {
     pub(super) tags: BTreeSet<String>,
     pub(super) needs: BTreeSet<String>,
     pub(super) move_blockers: Vec<String>,
+    /// Its guest agent has connected.
+    pub(super) has_agent: bool,
 }
 
 /// Reads a domain's XML. What is missing counts as nothing; unknown elements are skipped.
@@ -29,6 +31,7 @@ pub(super) fn read(text: &str, shared_paths: &[PathBuf]) -> Result<Definition, X
         tags: tags(&domain),
         needs: needs(&domain),
         move_blockers: blockers(&domain, shared_paths),
+        has_agent: has_agent(&domain),
     })
 }
 
@@ -71,6 +74,13 @@ fn tags(domain: &Element) -> BTreeSet<String> {
 
 fn devices<'a>(domain: &'a Element, kind: &'a str) -> impl Iterator<Item = &'a Element> {
     domain.child("devices").into_iter().flat_map(move |devices| devices.all(kind))
+}
+
+/// Whether the guest has opened the channel of its agent; only a running VM says so.
+fn has_agent(domain: &Element) -> bool {
+    let is_agent = |channel: &&Element| channel.attribute_at(&["target"], "name") == Some("org.qemu.guest_agent.0");
+    let mut channels = devices(domain, "channel").filter(is_agent);
+    channels.any(|channel| channel.attribute_at(&["target"], "state") == Some("connected"))
 }
 
 fn needs(domain: &Element) -> BTreeSet<String> {

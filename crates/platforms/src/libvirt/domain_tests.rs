@@ -49,6 +49,7 @@ fn a_vm_on_network_storage_may_move() {
                     "network:default",
                 },
                 move_blockers: [],
+                has_agent: false,
             }
         "#]],
     );
@@ -95,6 +96,7 @@ fn what_ties_a_vm_to_its_host_is_named() {
                     "it uses the TPM of its host",
                     "its memory is encrypted by the host's processor",
                 ],
+                has_agent: false,
             }
         "#]],
     );
@@ -117,6 +119,7 @@ fn tags_may_be_plain_text_and_an_empty_definition_is_one() {
                 },
                 needs: {},
                 move_blockers: [],
+                has_agent: false,
             }
         "#]],
     );

@@ -50,7 +50,16 @@ pub(super) struct Presence {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) info: HostInfo,
-    pub(super) vms: Vec<(DomainState, bool, Vm)>,
+    pub(super) vms: Vec<(DomainState, Signs, Vm)>,
+}
+
+/// What is seen of a VM beside its state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs {
+    /// It is off because it was told to.
+    pub(super) is_told_off: bool,
+    /// Its guest agent has connected.
+    pub(super) has_agent: bool,
 }
 
 impl Host {
@@ -160,7 +169,7 @@ impl Host {
                 let id = VmId::of(platform, &domain.uuid.to_string());
                 vms.push((
                     state,
-                    is_told_off,
+                    Signs { is_told_off, has_agent: definition.has_agent },
                     Vm {
                         tags: definition.tags,
                         autostart: Some(autostart.contains(&domain.uuid)),

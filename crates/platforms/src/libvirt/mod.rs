@@ -200,11 +200,13 @@ impl Platform for Libvirt {
             match look {
                 Ok(world) => {
                     inventory.hosts.insert(host.id.clone(), world.info);
-                    for (state, is_told_off, vm) in world.vms {
+                    for (state, signs, vm) in world.vms {
                         if ranks.get(&vm.id).is_none_or(|rank| state.rank() < *rank) {
                             ranks.insert(vm.id.clone(), state.rank());
                             inventory.told_off.remove(&vm.id);
-                            inventory.told_off.extend(is_told_off.then(|| vm.id.clone()));
+                            inventory.agents.remove(&vm.id);
+                            inventory.agents.extend(signs.has_agent.then(|| vm.id.clone()));
+                            inventory.told_off.extend(signs.is_told_off.then(|| vm.id.clone()));
                             inventory.vms.insert(vm.id.clone(), vm);
                         }
                     }

@@ -1,6 +1,6 @@
 //! Records to write: small ones by number, and one of every kind there is.
 
-use ridethrough_model::entry::{Home, Outcome, RunEnd};
+use ridethrough_model::entry::{Home, Outcome, RunEnd, UpsFacts};
 use ridethrough_model::plan::{Fate, Gate};
 use ridethrough_model::{
     Action, ActionId, BatteryState, Bias, BootId, DomainId, Entry, Failure, FailureKind, Finding, ForecastError, HostId, Millis,
@@ -186,6 +186,15 @@ fn run_entries() -> Vec<Entry> {
         Entry::PowerChanged {
             event: PowerEvent::MainsLost { ups: UpsId::from("rack-a"), runtime: Some(Millis::from_secs(900)) },
         },
+        Entry::UpsNoted {
+            ups: UpsId::from("rack-a"),
+            facts: UpsFacts {
+                charge: Some(Ppm(810_000)),
+                runtime: Some(Millis::from_secs(720)),
+                load: None,
+                energy_mwh: Some(35_000),
+            },
+        },
         Entry::HomeAdded { vm: vm.clone(), home: home() },
         Entry::PlanCommitted { plan: Box::new(plan), report: Box::new(report) },
         Entry::Intended { action, attempt, op },
@@ -203,7 +212,9 @@ fn run_entries() -> Vec<Entry> {
         Entry::Latched { host: host.clone(), reason: "its shutdown has begun".into() },
         Entry::HostProvenOff { host: host.clone(), proof: "its BMC says off".into(), vms: vec![vm.clone()] },
         Entry::VmsFell { host, vms: vec![vm.clone()], reason: "nobody is known to have stopped it".into() },
-        Entry::VmLeftOff { vm, reason: "its platform says that it was told to stop".into() },
+        Entry::VmLeftOff { vm: vm.clone(), reason: "its platform says that it was told to stop".into() },
+        Entry::VmReady { vm: vm.clone(), after: Millis::from_secs(12), how: "tcp db:5432".into() },
+        Entry::VmNotReady { vm, within: Millis::from_secs(120), reason: "the port takes no connection".into() },
         Entry::JournalDegraded { reason: "no answer for 2s".into() },
         Entry::Noticed {
             notice: Notice {
@@ -233,6 +244,7 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::RunAborted { .. }
         | Entry::AbortEnded { .. }
         | Entry::PowerChanged { .. }
+        | Entry::UpsNoted { .. }
         | Entry::IncidentOpened { .. }
         | Entry::HomeAdded { .. }
         | Entry::PlanCommitted { .. }
@@ -244,6 +256,8 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::HostProvenOff { .. }
         | Entry::VmsFell { .. }
         | Entry::VmLeftOff { .. }
+        | Entry::VmReady { .. }
+        | Entry::VmNotReady { .. }
         | Entry::JournalDegraded { .. }
         | Entry::Noticed { .. }
         | Entry::Recovered { .. }
@@ -251,6 +265,6 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 30,
+        | Entry::RunEnded { .. } => 33,
     }
 }

@@ -71,6 +71,7 @@ fn gates() -> Vec<Gate> {
         Gate::StopDue { rank: 1 },
         Gate::StartDue { rank: 1 },
         Gate::TierStopped { rank: 1 },
+        Gate::VmReady(vm()),
     ];
     let place = |gate: &Gate| match gate {
         Gate::Settled(_) => 0,
@@ -84,6 +85,7 @@ fn gates() -> Vec<Gate> {
         Gate::StopDue { .. } => 8,
         Gate::StartDue { .. } => 9,
         Gate::TierStopped { .. } => 10,
+        Gate::VmReady(_) => 11,
     };
     all_of(&gates, place)
 }

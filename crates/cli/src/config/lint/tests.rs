@@ -1,6 +1,7 @@
 //! Each lint on a small text, with the words a person sees. The sound site below has none of the mistakes; each case puts one in.
 
 mod alerts;
+mod back;
 mod battery;
 mod bmc;
 mod hosts;

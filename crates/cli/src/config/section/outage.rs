@@ -1,5 +1,6 @@
 //! Domains and tiers: when something is done in an outage, to what, and in which order.
 
+use super::back::Ready;
 use super::hook::Hooks;
 use crate::config::value::{At, Share, Time};
 use schemars::JsonSchema;
@@ -29,6 +30,9 @@ pub(crate) struct Domain {
     pub(crate) return_latest: Option<Time>,
     /// The charge below which nothing is started. Default: `"20%"`.
     pub(crate) return_charge: Option<Share>,
+    /// How long an empty battery takes to be full. Where a UPS does not say its charge, it is taken to have been emptied and to be charged
+    /// at this pace. Default: `"8h"`.
+    pub(crate) recharge_time: Option<Time>,
 }
 
 /// VMs of equal importance. The most important tier comes first; the order is hard; a VM belongs to the first tier it matches.
@@ -49,6 +53,9 @@ pub(crate) struct Tier {
     pub(crate) force_off: Option<ForceOff>,
     /// How long the clean shutdown of one of them may take. The next tier waits that long for a VM that hangs. Default: `"2m"`.
     pub(crate) stop_budget: Option<Time>,
+    /// How it is known that one of them does its work again, where no `[[vm]]` says it. The next tier waits for it. Default: that it
+    /// runs is enough.
+    pub(crate) ready: Option<At<Ready>>,
     /// How long they should run on battery, if it lasts. Default: the first tier to its last safe moment, every other one until
     /// the domain acts.
     pub(crate) runtime_goal: Option<Time>,
