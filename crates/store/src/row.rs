@@ -16,6 +16,7 @@ pub(crate) const KNOWN: &[(&str, u32)] = &[
     ("run-aborted", 1),
     ("abort-ended", 1),
     ("configured", 1),
+    ("battery-learned", 1),
     ("power-changed", 1),
     ("incident-opened", 1),
     ("home-added", 1),
