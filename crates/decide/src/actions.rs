@@ -48,7 +48,7 @@ impl<'a> Gates<'a> {
             // What is only said holds nobody up.
             let Some(rank) = action.rank.filter(|_| !is_settled && !action.observe_only) else { continue };
             match &action.op {
-                Op::ShutDownVm { .. } if !gates.is_off(action) => {
+                op if op.is_clean_stop() && !gates.is_off(action) => {
                     for ups in &action.upses {
                         let greatest = gates.unsettled_stops.entry(ups).or_insert(rank);
                         *greatest = (*greatest).max(rank);
@@ -195,10 +195,12 @@ impl Site {
         let platform = self.config.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
         let Some(inventory) = platform.and_then(|platform| self.inventories.get(platform)) else { return false };
         let comes = |op: &Op| matches!(op, Op::MoveVm { to, .. } | Op::StartVm { host: to, .. } if to == host);
+        // Of a VM that is finished by post-copy both hosts hold a half.
+        let leaves = |op: &Op| matches!(op, Op::FinishMove { from, .. } if from == host);
         let mut actions = self.run.iter().flat_map(|run| run.actions.values());
         inventory.hosts.get(host).is_some_and(|info| info.connected)
             && !inventory.vms.values().any(|vm| vm.host == *host && vm.power.is_active())
-            && !actions.any(|action| action.is_in_flight() && comes(&action.op))
+            && !actions.any(|action| action.is_in_flight() && (comes(&action.op) || leaves(&action.op)))
     }
 
     pub(crate) fn is_host_ready(&self, host: &HostId, now: Mono) -> bool {
@@ -293,10 +295,14 @@ impl Site {
         let Some(run) = &self.run else { return };
         let mut seen = Vec::new();
         for (id, state) in run.actions.iter().filter(|(_, state)| state.is_in_flight()) {
-            let (Op::ShutDownVm { vm, host } | Op::PowerOffVm { vm, host }) = &state.op else { continue };
+            let (Op::ShutDownVm { vm, host } | Op::PowerOffVm { vm, host } | Op::SuspendVm { vm, host }) = &state.op else {
+                continue;
+            };
             let Some(since) = self.live.get(id).map(|live| live.attempt_at).or(state.since) else { continue };
             let Some(inventory) = self.inventories.get(&vm.platform()) else { continue };
-            let is_seen_off = inventory.vms.get(vm).is_some_and(|known| known.host == *host && known.power == VmPower::Off);
+            let is_saving = matches!(state.op, Op::SuspendVm { .. });
+            let is_off = |power| power == VmPower::Off || is_saving && power == VmPower::Suspended;
+            let is_seen_off = inventory.vms.get(vm).is_some_and(|known| known.host == *host && is_off(known.power));
             if is_seen_off && inventory.observed_at > since {
                 seen.push((*id, state.attempts, "seen off in the inventory"));
             } else if is_seen_off && run.hosts_down.contains(host) {

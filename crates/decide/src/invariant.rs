@@ -189,7 +189,11 @@ fn vms_go_where_mains_is_seen(step: &Step<'_>) -> Option<String> {
 
 fn nothing_stops_on_mains(step: &Step<'_>) -> Option<String> {
     step.intended().find_map(|(_, op)| {
-        let (Op::ShutDownVm { host, .. } | Op::PowerOffVm { host, .. } | Op::ShutDownHost { host }) = op else { return None };
+        let (Op::ShutDownVm { host, .. } | Op::SuspendVm { host, .. } | Op::PowerOffVm { host, .. } | Op::ShutDownHost { host }) =
+            op
+        else {
+            return None;
+        };
         step.is_on_mains(host).then(|| format!("{op}, and it is on mains"))
     })
 }

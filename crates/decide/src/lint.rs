@@ -4,7 +4,7 @@
 use crate::feed::HostRisk;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::plan::Gate;
-use ridethrough_model::{Action, Bytes, Finding, Hook, HookMoment, HookOf, HostId, Op, Plan, VmId};
+use ridethrough_model::{Action, Bytes, Finding, Hook, HookMoment, HookOf, HostId, Millis, Op, Plan, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything wrong with a plan, given the facts it was made from.
@@ -17,6 +17,7 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Finding> {
     tiers_are_in_order(plan, snapshot, &mut findings);
     hosts_are_empty_first(plan, snapshot, &mut findings);
     force_is_last(plan, snapshot, &mut findings);
+    savings_fit(plan, snapshot, &mut findings);
     loads_outlive_hosts(plan, snapshot, &mut findings);
     hooks_hold_nobody_up(plan, &mut findings);
     findings
@@ -42,7 +43,7 @@ fn covers_every_vm(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Find
     let handled: BTreeSet<&VmId> = plan
         .actions
         .values()
-        .filter(|action| matches!(action.op, Op::ShutDownVm { .. } | Op::MoveVm { .. }))
+        .filter(|action| matches!(action.op, Op::ShutDownVm { .. } | Op::SuspendVm { .. } | Op::MoveVm { .. }))
         .filter_map(|action| action.op.vm())
         .collect();
     for vm in snapshot.vms().filter(|vm| vm.power.is_active() && is_saved(snapshot, &vm.host)) {
@@ -85,7 +86,7 @@ fn targets_have_room(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Fi
 }
 
 fn tiers_are_in_order(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
-    let stops: Vec<&Action> = plan.actions.values().filter(|action| matches!(action.op, Op::ShutDownVm { .. })).collect();
+    let stops: Vec<&Action> = plan.actions.values().filter(|action| action.op.is_clean_stop()).collect();
     let is_emergency =
         |action: &Action| action.upses.iter().all(|ups| snapshot.sources.get(ups).is_some_and(|source| source.emergency));
     for action in stops.iter().filter(|action| !is_emergency(action)) {
@@ -148,10 +149,41 @@ fn hooks_hold_nobody_up(plan: &Plan, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Only where size, rate and space are known, and one after the other they end in time.
+fn savings_fit(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    let mut written: BTreeMap<&HostId, Bytes> = BTreeMap::new();
+    for action in plan.actions.values() {
+        let Op::SuspendVm { vm, host } = &action.op else { continue };
+        let subject = format!("VM {}", snapshot.vm_name(vm));
+        if snapshot.known.get(&action.op).is_some_and(|known| known.is_in_flight) {
+            continue;
+        }
+        let room =
+            snapshot.inventories.get(&vm.platform()).and_then(|inventory| inventory.hosts.get(host)).map(|info| info.suspend);
+        let (Some(room), Some(known)) = (room, snapshot.vm(vm)) else { continue };
+        let (Some(rate), Some(space)) = (room.rate, room.space) else {
+            findings.push(error(subject, format!("It would be saved to disk, and rate or space on {host} is not known.")));
+            continue;
+        };
+        let sum = written.entry(host).or_default();
+        *sum = *sum + known.memory;
+        if *sum > space {
+            findings.push(error(subject, format!("It would be saved to disk on {host}, which has too little space for that.")));
+            continue;
+        }
+        let HostRisk::AtRisk { ends_at, .. } = snapshot.host_risk(host) else { continue };
+        let budget = snapshot.policy.tier(action.rank.unwrap_or(usize::MAX)).stop_budget;
+        let takes = Millis(known.memory.0.saturating_mul(1000) / rate.0.max(1));
+        if action.last_safe.is_none_or(|at| at + takes + budget > ends_at) {
+            findings.push(error(subject, format!("Saving it to disk on {host} would leave no time to shut it down instead.")));
+        }
+    }
+}
+
 fn force_is_last(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
     for action in plan.actions.values() {
         let Op::PowerOffVm { vm, .. } = &action.op else { continue };
-        let stop = plan.actions.values().find(|other| matches!(&other.op, Op::ShutDownVm { vm: stopped, .. } if stopped == vm));
+        let stop = plan.actions.values().find(|other| other.op.is_clean_stop() && other.op.vm() == Some(vm));
         let is_early = stop.and_then(|stop| stop.last_safe).is_none_or(|last_safe| action.not_before < last_safe);
         if is_early {
             let name = snapshot.vm_name(vm);

@@ -17,6 +17,8 @@ const MEMORY_HEADROOM_PERCENT: u64 = 5;
 pub(crate) struct Room {
     memory: BTreeMap<HostId, Bytes>,
     cpus: BTreeMap<HostId, u64>,
+    /// What is free in each store for disks that come along.
+    stores: BTreeMap<HostId, BTreeMap<String, Bytes>>,
 }
 
 impl Room {
@@ -41,13 +43,14 @@ impl Room {
     }
 
     fn with_headroom(snapshot: &Snapshot<'_>, percent: u64) -> Self {
-        let mut room = Self { memory: BTreeMap::new(), cpus: BTreeMap::new() };
+        let mut room = Self { memory: BTreeMap::new(), cpus: BTreeMap::new(), stores: BTreeMap::new() };
         for inventory in snapshot.inventories.values() {
             for (id, host) in &inventory.hosts {
                 if let (Some(memory), Some(cpus)) = (host.memory, host.cpus) {
                     room.memory.insert(id.clone(), memory - memory.scaled(percent, 100));
                     room.cpus.insert(id.clone(), u64::from(cpus) * CPU_OVERCOMMIT);
                 }
+                room.stores.insert(id.clone(), host.stores.clone());
             }
         }
         for vm in snapshot.vms() {
@@ -56,9 +59,32 @@ impl Room {
             }
             if let Some((Op::MoveVm { to, .. }, _)) = snapshot.move_in_flight(&vm.id) {
                 room.take(to, vm);
+                room.take_disks(to, vm);
             }
         }
         room
+    }
+
+    /// Counts in what a move of that VM brings along.
+    pub(crate) fn take_disks(&mut self, host: &HostId, vm: &Vm) {
+        let Some(stores) = self.stores.get_mut(host) else { return };
+        for (store, size) in &vm.disks_to_copy {
+            if let Some(free) = stores.get_mut(store) {
+                *free = *free - *size;
+            }
+        }
+    }
+
+    /// Whether there is room for the disks that a move of that VM has to copy.
+    fn holds_disks(&self, host: &HostId, vm: &Vm) -> Result<(), String> {
+        for (store, size) in &vm.disks_to_copy {
+            match self.stores.get(host).and_then(|stores| stores.get(store)) {
+                None => return Err(format!("has no storage pool at {store} for its disks")),
+                Some(free) if free < size => return Err(format!("{free} free at {store}, its disks need {size}")),
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Counts a VM in.
@@ -141,6 +167,7 @@ impl Room {
             return Err("not reached by its platform".to_owned());
         };
         offers(info, vm)?;
+        self.holds_disks(id, vm)?;
         let (Some(memory), Some(cpus)) = (self.memory.get(id), self.cpus.get(id)) else {
             return Err("its memory and CPUs are not known".to_owned());
         };
@@ -184,10 +211,68 @@ pub(crate) struct Lanes {
 /// Time a move takes besides its bytes.
 const MOVE_SETUP: Millis = Millis::from_secs(2);
 
-/// How long a move takes with every lane of the link in use.
-pub(crate) fn move_time(snapshot: &Snapshot<'_>, memory: Bytes) -> Millis {
-    let rate = snapshot.policy.move_bandwidth.0.max(1) / u64::from(snapshot.policy.moves_per_host.max(1));
-    MOVE_SETUP + Millis(memory.0.saturating_mul(1000) / rate.max(1))
+/// How long a VM may stand still at the end of its move: what is left then is sent meanwhile.
+const STANDSTILL: Millis = Millis(300);
+/// Rounds over memory written anew that a move makes before it counts as one that does not end.
+const ROUNDS_MAX: u32 = 64;
+
+/// What one move gets of the link with every lane in use, in bytes per second.
+fn lane_rate(snapshot: &Snapshot<'_>) -> u64 {
+    (snapshot.policy.move_bandwidth.0 / u64::from(snapshot.policy.moves_per_host.max(1))).max(1)
+}
+
+/// What a move sends of the memory, in rounds: first all, then what was written anew meanwhile, until the rest fits the standstill.
+/// `None`: it is written as fast as it is sent. A rate that is not known counts as none, and a move that takes longer than foreseen
+/// is given up in time.
+pub(crate) fn bytes_of_rounds(memory: Bytes, dirty_rate: Option<Bytes>, rate: u64) -> Option<Bytes> {
+    let Some(dirty) = dirty_rate.filter(|dirty| dirty.0 > 0) else { return Some(memory) };
+    if dirty.0 >= rate {
+        return None;
+    }
+    let rest_max = Bytes(rate).scaled(STANDSTILL.0, 1000);
+    let (mut sum, mut round) = (Bytes::ZERO, memory);
+    for _ in 0..ROUNDS_MAX {
+        sum = sum + round;
+        round = round.scaled(dirty.0, rate);
+        if round <= rest_max {
+            return Some(sum + round);
+        }
+    }
+    None
+}
+
+/// How long a VM's move takes, its disks included; or why it would not end by itself.
+pub(crate) fn move_time(snapshot: &Snapshot<'_>, vm: &Vm) -> Result<Millis, String> {
+    let rate = lane_rate(snapshot);
+    let memory = bytes_of_rounds(vm.memory, vm.dirty_rate, rate).ok_or_else(|| {
+        let dirty = vm.dirty_rate.unwrap_or_default();
+        format!("it writes {dirty} of its memory a second, a move sends {}: it would not end", Bytes(rate))
+    })?;
+    Ok(time_of(memory + disks(vm), rate))
+}
+
+/// How long its first round takes: by then a move that is finished by post-copy has sent everything once.
+pub(crate) fn first_round(snapshot: &Snapshot<'_>, vm: &Vm) -> Millis {
+    time_of(vm.memory + disks(vm), lane_rate(snapshot))
+}
+
+/// How long the memory takes to follow a VM that runs at its target already. Each page is sent once.
+pub(crate) fn post_copy_time(snapshot: &Snapshot<'_>, vm: &Vm) -> Millis {
+    time_of(vm.memory, lane_rate(snapshot))
+}
+
+/// The same as [`move_time`] where something must be said: of one that would not end, what its rounds may take at most when the
+/// platform slows its guest down.
+pub(crate) fn move_time_max(snapshot: &Snapshot<'_>, vm: &Vm) -> Millis {
+    move_time(snapshot, vm).unwrap_or_else(|_| time_of(vm.memory.scaled(4, 1) + disks(vm), lane_rate(snapshot)))
+}
+
+fn disks(vm: &Vm) -> Bytes {
+    vm.disks_to_copy.values().copied().sum()
+}
+
+fn time_of(bytes: Bytes, rate: u64) -> Millis {
+    MOVE_SETUP + Millis(bytes.0.saturating_mul(1000) / rate)
 }
 
 impl Lanes {
@@ -196,7 +281,7 @@ impl Lanes {
         for (op, known) in snapshot.known.iter().filter(|(_, known)| known.is_in_flight) {
             if let Op::MoveVm { vm, .. } = op {
                 debug_assert!(known.is_in_flight);
-                let time = snapshot.vm(vm).map_or(MOVE_SETUP, |vm| move_time(snapshot, vm.memory));
+                let time = snapshot.vm(vm).map_or(MOVE_SETUP, |vm| move_time_max(snapshot, vm));
                 lanes.enter(op, snapshot.now, time);
             }
         }

@@ -5,16 +5,20 @@
 
 use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
-use crate::place::{Lanes, Room, move_time};
+use crate::place::{Lanes, Room, move_time_max};
 use crate::plan::{Need, Step};
+use crate::plan_finish;
 use crate::plan_hooks::time_before_stop;
 use crate::plan_loads;
 use crate::plan_outage::FORCE_LEAD;
+use crate::plan_suspend::suspend_time;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::entry::Home;
-use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, Ppm, UpsId, VmId};
+use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, Ppm, UpsId, VmId, VmPower};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How long starting a VM may take.
+const START_BUDGET: Millis = Millis::from_secs(120);
 /// Every start before this one: more than any tier's rank.
 const AFTER_ALL_STARTS: usize = usize::MAX;
 
@@ -242,8 +246,11 @@ fn start_vms(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
             ));
         }
         let tier = snapshot.policy.tier(home.rank);
+        // An image is read back first.
+        let reads = if vm.power == VmPower::Suspended { suspend_time(snapshot, vm) } else { None };
         let text = format!("{} ran before the outage.", home.name);
-        let mut step = Step::new(op, snapshot.now, Millis::from_secs(120), "return in order", text);
+        let budget = START_BUDGET + reads.unwrap_or_default();
+        let mut step = Step::new(op, snapshot.now, budget, "return in order", text);
         step.tier = Some(tier.name);
         step.rank = Some(home.rank);
         step.upses.clone_from(&opening.upses);
@@ -259,6 +266,7 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
     let mut lanes = Lanes::new(snapshot);
     for id in snapshot.moved {
         let (Some(home), Some(vm)) = (snapshot.homes.get(id), snapshot.vm(id)) else { continue };
+        plan_finish::draft_end_of_way_out(snapshot, vm, home, steps);
         if vm.host == home.host || !vm.power.is_active() || snapshot.moved_by_others.contains(id) {
             continue;
         }
@@ -276,10 +284,14 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
             report.waiting.push(format!("{} goes home when {} is back with enough charge", home.name, home.host));
             continue;
         };
-        let time = move_time(snapshot, vm.memory);
+        let time = move_time_max(snapshot, vm);
+        let budget = time + snapshot.policy.move_slack;
+        if is_begun {
+            plan_finish::draft_end_of_way_home(snapshot, vm, &op, opening.observe_only, budget, steps);
+        }
         let waits = if is_begun { Vec::new() } else { lanes.enter(&op, snapshot.now, time).1 };
         let text = format!("{} is its home.", home.host);
-        let mut step = Step::new(op, snapshot.now, time + snapshot.policy.move_slack, "VMs go home", text);
+        let mut step = Step::new(op, snapshot.now, budget, "VMs go home", text);
         step.tier = Some(snapshot.policy.tier(home.rank).name);
         step.upses.clone_from(&opening.upses);
         step.observe_only = opening.observe_only;

@@ -6,9 +6,11 @@
 
 use crate::feed::HostRisk;
 use crate::optimum::{Kept, Optimum};
-use crate::place::{Lanes, Room, move_time};
+use crate::place::{Lanes, Room, first_round, move_time, move_time_max, post_copy_time};
 use crate::plan::{Need, Step};
+use crate::plan_finish::{draft_finish, is_finishing};
 use crate::plan_hooks::time_before_stop;
+use crate::plan_suspend::{self, Savings};
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
 use ridethrough_model::plan::Fate;
@@ -47,16 +49,30 @@ impl ActingHost<'_> {
     pub(crate) fn force_at(&self) -> Mono {
         self.shut_down_at() - self.hook_time - FORCE_LEAD
     }
-    /// When a VM is powered off whose clean stop began then. Where too little time was left for that stop, it gets what there is
-    /// before the power ends, and all it needs if that should have ended before: to power it off at once would spare nobody.
-    pub(crate) fn force_after(&self, begun_at: Mono, tier: &Tier) -> Mono {
-        let wanted = begun_at + tier.stop_budget;
+    /// When a VM is powered off whose clean stop began then and may take that long. Where too little time was left for that stop, it
+    /// gets what there is before the power ends, and all it needs if that should have ended before: to power it off at once would
+    /// spare nobody.
+    pub(crate) fn force_after(&self, begun_at: Mono, takes: Millis) -> Mono {
+        let wanted = begun_at + takes;
         let given = if begun_at < self.ends_at { wanted.min(self.ends_at) } else { wanted };
         given.max(self.force_at())
     }
     /// The last moment at which a clean stop that takes this long can begin.
     pub(crate) fn last_safe(&self, tier: &Tier) -> Mono {
         self.force_at() - tier.stop_budget
+    }
+    /// Drafts the force that comes at that moment, where it is allowed.
+    pub(crate) fn push_force(&self, (rank, tier): (usize, &Tier), vm: &Vm, at: Mono, steps: &mut Vec<Step>) {
+        if tier.force_off != ForceOff::AtDeadline {
+            return;
+        }
+        let force = Op::PowerOffVm { vm: vm.id.clone(), host: vm.host.clone() };
+        let text = format!("Only if it still runs at the last safe moment of {}.", self.id);
+        let mut step = Step::new(force, at, Millis::from_secs(15), "force only at the deadline", text);
+        step.tier = Some(tier.name.clone());
+        step.rank = Some(rank);
+        step.observe_only = self.observe_only;
+        steps.push(step);
     }
 }
 
@@ -102,6 +118,7 @@ pub(crate) fn acting_hosts<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingHost<'a>
 pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &mut Vec<Step>, report: &mut PlanReport) {
     let mut room = Room::of(snapshot);
     let mut lanes = Lanes::new(snapshot);
+    let mut savings = Savings::of(snapshot);
     let mut vms: Vec<(usize, Tier, &Vm, &ActingHost<'_>)> = Vec::new();
     for vm in snapshot.vms().filter(|vm| vm.power.is_active()) {
         if let Some(host) = hosts.iter().find(|host| *host.id == vm.host) {
@@ -115,10 +132,19 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
     vms.sort_by(|a, b| (a.0, place(a.2), &a.2.name, &a.2.id).cmp(&(b.0, place(b.2), &b.2.name, &b.2.id)));
     for (rank, tier, vm, host) in vms {
         let mut reasons = Vec::new();
-        let wants_move = tier.on_outage.contains(&OnOutage::Move);
-        let moved =
-            wants_move && draft_move(snapshot, host, (rank, &tier), vm, (&mut room, &mut lanes), (steps, report), &mut reasons);
-        if !moved {
+        // What is shut down is not saved: a rung behind that is out of reach.
+        let mut rungs = tier.on_outage.iter().take_while(|rung| **rung != OnOutage::ShutDown);
+        let is_saved = rungs.any(|rung| match rung {
+            OnOutage::Move => {
+                draft_move(snapshot, host, (rank, &tier), vm, (&mut room, &mut lanes), (steps, report), &mut reasons)
+            }
+            OnOutage::Suspend => {
+                let kept = optimum.kept(&vm.id);
+                plan_suspend::draft(snapshot, host, (rank, &tier), (vm, kept), &mut savings, (steps, report), &mut reasons)
+            }
+            OnOutage::ShutDown => false,
+        });
+        if !is_saved {
             draft_stop(snapshot, host, (rank, &tier), vm, (&reasons, optimum.kept(&vm.id)), (steps, report));
         }
     }
@@ -130,7 +156,7 @@ fn turn_back(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &mut Vec<
     let is_acting = |id: &HostId| hosts.iter().any(|host| host.id == id);
     for vm in snapshot.vms().filter(|vm| !is_acting(&vm.host)) {
         let Some((Op::MoveVm { to, .. }, _)) = snapshot.move_in_flight(&vm.id) else { continue };
-        let Some(target) = hosts.iter().find(|host| host.id == to) else { continue };
+        let Some(target) = hosts.iter().find(|host| host.id == to).filter(|_| !is_finishing(snapshot, vm, to)) else { continue };
         let abort = Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
         draft_abort(snapshot, target, abort, "its target has lost its power", steps);
     }
@@ -147,6 +173,9 @@ fn draft_move(
     reasons: &mut Vec<String>,
 ) -> bool {
     let last_safe = host.last_safe(tier);
+    if plan_suspend::is_under_way(snapshot, vm) {
+        return false;
+    }
     let in_flight = snapshot.move_in_flight(&vm.id).map(|(op, _)| op.clone());
     if let Some(op) = &in_flight {
         let Op::MoveVm { to, .. } = op else { return false };
@@ -158,8 +187,14 @@ fn draft_move(
             "it would not end before its clean stop must begin"
         } else {
             push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
+            draft_finish(snapshot, host, vm, to, last_safe, steps);
             return true;
         };
+        if is_finishing(snapshot, vm, to) {
+            // Half of it is at each host: there is nothing to go back to.
+            push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
+            return true;
+        }
         reasons.push(format!("its move to {to} is stopped: {reason}"));
         draft_abort(snapshot, host, Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() }, reason, steps);
         return false;
@@ -176,20 +211,29 @@ fn draft_move(
             return false;
         }
     };
+    let time = match move_time(snapshot, vm) {
+        Ok(time) => time,
+        Err(_) if vm.can_post_copy => first_round(snapshot, vm) + post_copy_time(snapshot, vm),
+        Err(reason) => {
+            reasons.push(reason);
+            return false;
+        }
+    };
     let op = Op::MoveVm { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() };
     let mut queue = lanes.clone();
     let not_before = host.moves_from.max(snapshot.now);
-    let (end, waits) = queue.enter(&op, not_before, move_time(snapshot, vm.memory));
+    let (end, waits) = queue.enter(&op, not_before, time);
     if end + ABORT_LEAD > last_safe {
         // Waiting for move_after is a wish; losing the VM for it is not.
         let mut queue = lanes.clone();
-        let (end_now, waits_now) = queue.enter(&op, snapshot.now, move_time(snapshot, vm.memory));
+        let (end_now, waits_now) = queue.enter(&op, snapshot.now, time);
         if end_now + ABORT_LEAD > last_safe {
             reasons.push(format!("a move to {to} would not end before its clean stop must begin"));
             return false;
         }
         *lanes = queue;
         room.take(&to, vm);
+        room.take_disks(&to, vm);
         push_move(snapshot, host, (rank, tier), vm, op, waits_now, (steps, report));
         if let Some(step) = steps.last_mut() {
             step.not_before = snapshot.now;
@@ -198,6 +242,7 @@ fn draft_move(
     }
     *lanes = queue;
     room.take(&to, vm);
+    room.take_disks(&to, vm);
     push_move(snapshot, host, (rank, tier), vm, op, waits, (steps, report));
     true
 }
@@ -235,7 +280,7 @@ fn push_move(
     let Op::MoveVm { to, .. } = &op else { return };
     let reason = format!("{to} keeps power and has room; {} is on battery", host.id);
     report.fates.insert(vm.id.clone(), fate(vm, tier, format!("moves to {to}"), reason.clone(), Some(host.last_safe(tier))));
-    let budget = move_time(snapshot, vm.memory) + snapshot.policy.move_slack;
+    let budget = move_time_max(snapshot, vm) + snapshot.policy.move_slack;
     let mut step = Step::new(op, host.moves_from, budget, "save critical VMs", format!("{reason}."));
     step.tier = Some(tier.name.clone());
     step.rank = Some(rank);
@@ -254,7 +299,7 @@ fn draft_stop(
     (steps, report): (&mut Vec<Step>, &mut PlanReport),
 ) {
     let last_safe = host.last_safe(tier);
-    let (not_before, when) = stops_at(snapshot, host, (rank, tier), kept);
+    let (not_before, when) = stop_time(snapshot, host, (rank, tier), (kept, last_safe));
     let reason = if reasons.is_empty() { when } else { format!("{}; {when}", reasons.join("; ")) };
     let op = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
     let begun = snapshot.known.get(&op).filter(|known| !matches!(known.phase, ActionPhase::Done | ActionPhase::Dropped(_)));
@@ -284,41 +329,39 @@ fn draft_stop(
         // A guest cannot be shut down in the middle of its move: the platform blocks until the move has ended.
         step.needs_hard.push(Need::Settled(moving.clone()));
     }
-    steps.push(step);
-    if tier.force_off == ForceOff::AtDeadline {
-        let force = Op::PowerOffVm { vm: vm.id.clone(), host: vm.host.clone() };
-        let text = format!("Only if it still runs at the last safe moment of {}.", host.id);
-        let mut step =
-            Step::new(force, host.force_after(begins_at, tier), Millis::from_secs(15), "force only at the deadline", text);
-        step.tier = Some(tier.name.clone());
-        step.rank = Some(rank);
-        step.observe_only = host.observe_only;
-        steps.push(step);
+    if plan_suspend::is_under_way(snapshot, vm) {
+        step.needs_hard.push(Need::Settled(Op::SuspendVm { vm: vm.id.clone(), host: vm.host.clone() }));
     }
+    steps.push(step);
+    host.push_force((rank, tier), vm, host.force_after(begins_at, tier.stop_budget), steps);
 }
 
-/// When a VM that stays begins to stop, and why then.
-fn stops_at(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, (rank, tier): (usize, &Tier), kept: Option<&Kept>) -> (Mono, String) {
-    let last_safe = host.last_safe(tier);
+/// When a clean stop that must begin by `latest` is begun, and why then.
+pub(crate) fn stop_time(
+    snapshot: &Snapshot<'_>,
+    host: &ActingHost<'_>,
+    (rank, tier): (usize, &Tier),
+    (kept, latest): (Option<&Kept>, Mono),
+) -> (Mono, String) {
     let runs_to_the_end = rank == 0 && !snapshot.policy.tiers.is_empty() && tier.runtime_goal.is_none();
     if host.is_emergency {
         (host.since, "everything stops at once: the UPS says so".to_owned())
     } else if let Some(kept) = kept {
-        (kept.until.min(last_safe), kept.why.clone())
+        (kept.until.min(latest), kept.why.clone())
     } else if runs_to_the_end {
-        (last_safe, "the first tier runs to its last safe moment".to_owned())
+        (latest, "the first tier runs to its last safe moment".to_owned())
     } else if let Some(goal) = tier.runtime_goal {
-        ((host.on_battery_since + goal).min(last_safe), format!("its tier runs for {goal} on battery if it can"))
+        ((host.on_battery_since + goal).min(latest), format!("its tier runs for {goal} on battery if it can"))
     } else {
         (host.since, "less important VMs are shed first to stretch the battery".to_owned())
     }
 }
 
-fn fate(vm: &Vm, tier: &Tier, fate: String, reason: String, last_safe: Option<Mono>) -> Fate {
+pub(crate) fn fate(vm: &Vm, tier: &Tier, fate: String, reason: String, last_safe: Option<Mono>) -> Fate {
     Fate { name: vm.name.clone(), tier: tier.name.clone(), fate, reason, last_safe }
 }
 
-fn upper(text: &str) -> String {
+pub(crate) fn upper(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -345,7 +388,7 @@ pub(crate) fn host_must_act_at(snapshot: &Snapshot<'_>, id: &HostId, topology: &
         let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
         slowest = slowest.max(tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name.clone())));
         if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
-            moves = moves + move_time(snapshot, vm.memory);
+            moves = moves + move_time(snapshot, vm).unwrap_or_default();
         }
     }
     let hook = time_before_stop(snapshot.topology, HookOf::Host(id.clone()));

@@ -12,7 +12,7 @@ use crate::world::World;
 use orphans::Orphans;
 use ridethrough_decide::{Input, Plant};
 use ridethrough_model::entry::RunEnd;
-use ridethrough_model::{HostId, Millis, VmId};
+use ridethrough_model::{HostId, Millis, Op, VmId};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -32,6 +32,10 @@ pub struct Outcome {
     pub started: usize,
     /// Runs that ended.
     pub runs: usize,
+    /// Attempts to save a VM to disk.
+    pub saved: usize,
+    /// Attempts to finish a move by post-copy.
+    pub finished: usize,
     /// How much time passed in it.
     pub lasted: Millis,
     /// A fingerprint of everything that happened.
@@ -146,6 +150,8 @@ struct Watch {
     started: usize,
     crashes: usize,
     judged: Vec<u64>,
+    saved: usize,
+    finished: usize,
     /// On days on which the controller is lost.
     orphans: Option<Orphans>,
 }
@@ -167,6 +173,8 @@ fn run(day: Day, tell: &mut dyn FnMut(&str)) -> Outcome {
         started: 0,
         crashes: 0,
         judged: vec![0; INVARIANTS.len()],
+        saved: 0,
+        finished: 0,
         orphans: is_orphaned.then(Orphans::default),
     };
     let ends_at = heals_at + longest_return(&world);
@@ -184,6 +192,8 @@ fn run(day: Day, tell: &mut dyn FnMut(&str)) -> Outcome {
         broken,
         lost: world.reality.losses.len(),
         started: watch.started,
+        saved: watch.saved,
+        finished: watch.finished,
         runs: watch.seen.ends.len(),
         lasted: world.reality.at,
         print: watch.print,
@@ -224,6 +234,8 @@ impl Watch {
         }
         let starts: Vec<_> = self.seen.starts_now.iter().map(|(attempt, _)| *attempt).collect();
         self.started += starts.len();
+        self.saved += self.seen.starts_now.iter().filter(|(_, op)| matches!(op, Op::SuspendVm { .. })).count();
+        self.finished += self.seen.starts_now.iter().filter(|(_, op)| matches!(op, Op::FinishMove { .. })).count();
         self.seen.started.extend(starts);
         let may_doom = matches!(moment.input, Some(Input::Tick)) || moment.twist.is_some();
         let ended = self.seen.hold_ended_now.as_deref();
@@ -251,7 +263,7 @@ impl Watch {
 
 /// VMs that are going down.
 fn stopping(world: &World) -> BTreeSet<VmId> {
-    let is_stopping = |vm: &&crate::reality::Vm| matches!(vm.doing, Doing::Stopping);
+    let is_stopping = |vm: &&crate::reality::Vm| matches!(vm.doing, Doing::Stopping | Doing::Saving);
     world.reality.vms.values().filter(is_stopping).map(|vm| vm.known.id.clone()).collect()
 }
 
@@ -403,5 +415,7 @@ mod tests {
         assert!(count(&|outcome| outcome.about.contains("hold")) > 10, "holds");
         assert!(count(&|outcome| outcome.about.contains("abort")) > 3, "aborts");
         assert!(count(&|outcome| outcome.about.starts_with("orphaned")) > 3, "lost controllers");
+        assert!(count(&|outcome| outcome.saved > 0) > 5, "VMs that are saved to disk");
+        assert!(count(&|outcome| outcome.finished > 0) > 0, "moves that are finished by post-copy");
     }
 }

@@ -1,5 +1,7 @@
 //! A site and its bad day, drawn from a seed. Each seed has its own mix: this one loses replies, that one crashes, many are well.
 
+mod rungs;
+
 use crate::battery::{Battery, RuntimeTable};
 use crate::dice::Dice;
 use crate::faults::Faults;
@@ -106,13 +108,10 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
         reality.vms.len(),
         config.policy.tiers.len()
     );
-    Drawn {
-        setup: Setup { config, reality, estate, faults, script, plant: None },
-        is_calm: is_calm && !is_orphaned,
-        is_orphaned,
-        heals_at,
-        about,
-    }
+    let setup = Setup { config, reality, estate, faults, script, plant: None };
+    let mut drawn = Drawn { setup, is_calm: is_calm && !is_orphaned, is_orphaned, heals_at, about };
+    rungs::add(seed, &mut drawn);
+    drawn
 }
 
 /// On every third site some VMs need others, or are waited for until they do their work; how many start at once is bounded everywhere.
@@ -380,6 +379,8 @@ fn estate(dice: &mut Dice, reality: &Reality, policy: &Policy, is_calm: bool) ->
         move_rate: lane.scaled(speed, 100),
         moves_fail_percent: if is_calm { 0 } else { *dice.pick(&[0, 0, 10, 50]) },
         tells_why_off: false,
+        save_rate: Bytes::ZERO,
+        saves_fail_percent: 0,
     }
 }
 

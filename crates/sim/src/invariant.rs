@@ -7,6 +7,7 @@ mod last_resort;
 mod loads;
 mod promises;
 mod restraint;
+mod savings;
 
 use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
@@ -60,6 +61,8 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("a-hook-comes-before-what-it-is-about", hooks::a_hook_comes_before_what_it_is_about),
     ("a-hook-after-the-stop-finds-the-host-off", hooks::a_hook_after_the_stop_finds_the_host_off),
     ("hooks-are-called-only-in-an-armed-outage", hooks::hooks_are_called_only_in_an_armed_outage),
+    ("saved-only-where-all-is-known", savings::saved_only_where_all_is_known),
+    ("one-is-saved-at-a-time", savings::one_is_saved_at_a_time),
     ("what-is-held-back-is-not-started", restraint::what_is_held_back_is_not_started),
     ("a-hold-lifts-itself-in-time", restraint::a_hold_lifts_itself_in_time),
     ("a-hold-is-not-lifted-early", restraint::a_hold_is_not_lifted_early),
@@ -162,7 +165,7 @@ impl Scene<'_> {
     }
     fn is_stop(&self, op: &Op) -> bool {
         match op {
-            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } | Op::ShutDownHost { .. } => true,
+            Op::ShutDownVm { .. } | Op::SuspendVm { .. } | Op::PowerOffVm { .. } | Op::ShutDownHost { .. } => true,
             Op::MoveVm { vm, to, .. } => self.seen.homes.get(vm).is_none_or(|home| home.host != *to),
             _ => false,
         }
@@ -219,8 +222,9 @@ fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
             return observing.map(|(domain, _)| format!("domain {domain} only observes"));
         }
         let is_put_back = matches!(op, Op::SetAutostart { enabled: true, .. });
-        let host = if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } = op { to } else { op.host()? };
-        let is_abort = matches!(op, Op::AbortMove { .. });
+        let host =
+            if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } | Op::FinishMove { to, .. } = op { to } else { op.host()? };
+        let is_abort = matches!(op, Op::AbortMove { .. } | Op::FinishMove { .. });
         let all_observe = scene.domains_of(host).iter().all(is_observing)
             && (!is_abort || scene.domains_of(op.host()?).iter().all(is_observing));
         (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
@@ -268,13 +272,18 @@ fn move_time(scene: &Scene<'_>, vm: &ridethrough_model::Vm) -> Millis {
     let policy = &scene.world.config().policy;
     let lane = policy.move_bandwidth.0 / u64::from(policy.moves_per_host.max(1));
     let moves = policy.tier(policy.rank_of(vm)).on_outage.contains(&OnOutage::Move);
-    if moves { Millis(vm.memory.0.saturating_mul(1000) / lane.max(1)) + Millis::from_secs(2) } else { Millis::ZERO }
+    // The sum of all rounds, without end: more than any planner may take.
+    let left = lane - vm.dirty_rate.map_or(0, |dirty| dirty.0).min(lane);
+    let rounds = if left == 0 { 0 } else { u128::from(vm.memory.0) * u128::from(lane) / u128::from(left) };
+    let disks: u64 = vm.disks_to_copy.values().map(|size| size.0).sum();
+    let bytes = u64::try_from(rounds).unwrap_or(u64::MAX).saturating_add(disks);
+    if moves { Millis(bytes.saturating_mul(1000) / lane.max(1)) + Millis::from_secs(2) } else { Millis::ZERO }
 }
 
 /// Rule 1.
 fn tiers_stop_in_order(scene: &Scene<'_>) -> Option<String> {
     scene.starts().find_map(|(attempt, op)| {
-        let Op::ShutDownVm { vm, host } = op else { return None };
+        let (Op::ShutDownVm { vm, host } | Op::SuspendVm { vm, host }) = op else { return None };
         let rank = scene.rank_of(vm)?;
         let upses = Seen::feeds(scene.world, host);
         let on_battery: Vec<&UpsId> = upses.into_iter().filter(|ups| scene.heard(ups).is_some_and(Heard::says_battery)).collect();
@@ -310,7 +319,7 @@ fn holds_up(scene: &Scene<'_>, upses: &[&UpsId], rank: usize, other: &crate::rea
     let in_maintenance =
         Seen::feeds(scene.world, &other.known.host).into_iter().any(|ups| scene.seen.maintenance.contains_key(ups));
     let begun = scene.seen.stop_begun.get(&other.known.id);
-    let has_used_budget = begun.is_some_and(|begun| scene.moment.at - *begun + SLACK >= tier.stop_budget);
+    let has_used_budget = begun.is_some_and(|(begun, budget)| scene.moment.at - *begun + SLACK >= *budget);
     shares && good < needed && is_saved && !in_maintenance && !has_used_budget && !scene.seen.stop_ended.contains(&other.known.id)
 }
 

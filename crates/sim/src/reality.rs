@@ -115,6 +115,8 @@ pub enum Doing {
     Stopping,
     /// It is being started.
     Starting,
+    /// Its memory is being written to its host's disk; it stands still.
+    Saving,
     /// It is being moved there, until that moment.
     Moving {
         /// Where to.
@@ -123,6 +125,8 @@ pub enum Doing {
         from_at: Millis,
         /// Ends at.
         ends_at: Millis,
+        /// It runs at its target already: a half of it is at each host.
+        is_split: bool,
     },
 }
 
@@ -141,6 +145,8 @@ pub struct Vm {
     pub is_hung: bool,
     /// Its platform refuses everything that is to be done to it.
     pub refuses: bool,
+    /// It writes its memory faster than any move sends it: a move ends only by post-copy.
+    pub is_restless: bool,
     /// What it is in the middle of.
     pub doing: Doing,
     /// How long its guest takes from running to doing its work.
@@ -156,9 +162,9 @@ impl Vm {
     /// Idle in whatever power state it has.
     #[must_use]
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
-        let (is_hung, refuses, is_told_off, doing) = (false, false, false, Doing::Nothing);
-        let (ready_takes, up_at) = (Millis::ZERO, Millis::ZERO);
-        Self { known, power, stop_takes, start_takes, is_hung, refuses, doing, ready_takes, up_at, is_told_off, turn: 0 }
+        let (is_hung, refuses, is_restless, is_told_off, doing) = (false, false, false, false, Doing::Nothing);
+        let (ready_takes, up_at, turn) = (Millis::ZERO, Millis::ZERO, 0);
+        Self { known, power, stop_takes, start_takes, is_hung, refuses, is_restless, doing, ready_takes, up_at, is_told_off, turn }
     }
 }
 
@@ -180,6 +186,10 @@ pub enum Due {
     VmStopped(VmId, u64),
     /// A VM has started.
     VmStarted(VmId, u64),
+    /// A VM is saved to disk.
+    VmSaved(VmId, u64),
+    /// The disk takes no more; the VM goes on.
+    SaveFails(VmId, u64),
     /// A move has ended.
     MoveEnds(VmId, u64),
     /// A move breaks off half way; the VM goes on where it was.
@@ -378,7 +388,12 @@ impl Reality {
             .map(|vm| vm.known.id.clone())
             .collect();
         for id in arriving {
-            self.set_vm(&id, VmPower::Running, Doing::Nothing);
+            let is_split = self.vms.get(&id).is_some_and(|vm| matches!(vm.doing, Doing::Moving { is_split: true, .. }));
+            if is_split {
+                self.cut_off(&id, kind);
+            } else {
+                self.set_vm(&id, VmPower::Running, Doing::Nothing);
+            }
         }
     }
 
@@ -418,9 +433,8 @@ impl Reality {
         self.dues.push((self.at + takes, Due::HostUp(id.clone(), turn)));
     }
 
-    pub(crate) fn start_vm(&mut self, id: &VmId) {
+    pub(crate) fn start_vm(&mut self, id: &VmId, takes: Millis) {
         let turn = self.set_vm(id, VmPower::Off, Doing::Starting);
-        let takes = self.vms.get(id).map_or(Millis::ZERO, |vm| vm.start_takes);
         self.dues.push((self.at + takes, Due::VmStarted(id.clone(), turn)));
     }
 
@@ -443,6 +457,12 @@ impl Reality {
             Due::VmStopped(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Off, Doing::Nothing);
                 self.tell_off(&id);
+            }
+            Due::VmSaved(id, turn) if vm_turn(&id) == turn => {
+                self.set_vm(&id, VmPower::Suspended, Doing::Nothing);
+            }
+            Due::SaveFails(id, turn) if vm_turn(&id) == turn => {
+                self.set_vm(&id, VmPower::Running, Doing::Nothing);
             }
             Due::VmStarted(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Running, Doing::Nothing);
@@ -472,14 +492,14 @@ impl Reality {
         if let Some(host) = self.hosts.get_mut(id) {
             host.starts_with_power = true;
         }
-        let own: Vec<VmId> = self
+        let own: Vec<(VmId, Millis)> = self
             .vms
             .values()
             .filter(|vm| vm.known.host == *id && vm.known.autostart == Some(true) && !vm.known.power.is_active())
-            .map(|vm| vm.known.id.clone())
+            .map(|vm| (vm.known.id.clone(), vm.start_takes))
             .collect();
-        for vm in own {
-            self.start_vm(&vm);
+        for (vm, takes) in own {
+            self.start_vm(&vm, takes);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::reality::{Doing, Due, HostState, LossKind, Reality, Vm};
 use ridethrough_model::{
     Bytes, Failure, FailureKind, HostId, HostInfo, HostPowerState, Inventory, Millis, Mono, Observed, Op, PlatformId, Progress,
-    Reading, Started, StatusToken, TaskRef, TookEffect, UpsId, UpsStatus, VmId, VmPower,
+    Reading, Started, StatusToken, SuspendRoom, TaskRef, TookEffect, UpsId, UpsStatus, VmId, VmPower,
 };
 use std::collections::BTreeMap;
 
@@ -22,6 +22,19 @@ pub struct Estate {
     pub moves_fail_percent: u64,
     /// It tells of a VM that is off whether somebody told it to stop since its host came up.
     pub tells_why_off: bool,
+    /// What a host's disk truly takes, in bytes per second.
+    pub save_rate: Bytes,
+    /// Savings that fail half way, in percent.
+    pub saves_fail_percent: u64,
+}
+
+impl Estate {
+    fn save_time(&self, vm: &Vm) -> Millis {
+        Millis(vm.known.memory.0.saturating_mul(1000) / self.save_rate.0.max(1))
+    }
+    fn memory_time(&self, vm: &Vm) -> Millis {
+        Millis(vm.known.memory.0.saturating_mul(1000) / self.move_rate.0.max(1))
+    }
 }
 
 fn failure(kind: FailureKind, took_effect: TookEffect, message: impl Into<String>) -> Failure {
@@ -58,14 +71,27 @@ impl Reality {
             Op::CallHook { .. } => Err(refused("a hook is called by the world")),
             Op::AbortMove { vm, from, .. } => {
                 self.reach(from)?;
+                if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { is_split: true, .. })) {
+                    return Err(refused("it runs at its target already"));
+                }
                 if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { .. })) {
                     self.set_vm(vm, VmPower::Running, Doing::Nothing);
                 }
                 Ok(Started::AlreadyDone)
             }
-            Op::SuspendVm { .. } | Op::AbortSuspend { .. } | Op::FinishMove { .. } => {
-                Err(failure(FailureKind::Unsupported, TookEffect::No, "this platform cannot do that"))
+            Op::AbortSuspend { vm, host } => {
+                self.reach(host)?;
+                if self.vms.get(vm).is_some_and(|vm| vm.doing == Doing::Saving) {
+                    self.set_vm(vm, VmPower::Running, Doing::Nothing);
+                }
+                Ok(Started::AlreadyDone)
             }
+            Op::SuspendVm { vm, host } => {
+                self.reach(host)?;
+                self.vm_at(vm, host)?;
+                self.save_vm(op, (vm, host), estate, dice)
+            }
+            Op::FinishMove { vm, from, to } => self.finish_move(op, (vm, from, to), estate),
             Op::MoveVm { vm, from, to } => self.move_vm(op, (vm, from, to), estate, dice),
             Op::ShutDownVm { vm, host }
             | Op::PowerOffVm { vm, host }
@@ -95,6 +121,9 @@ impl Reality {
         }
         match op {
             Op::ShutDownVm { .. } if !is_active && vm.doing == Doing::Nothing => Ok(Started::AlreadyDone),
+            Op::ShutDownVm { .. } | Op::StartVm { .. } if vm.doing == Doing::Saving => {
+                Err(failure(FailureKind::Busy, TookEffect::No, "the VM is being saved"))
+            }
             Op::ShutDownVm { .. } if is_active => {
                 if vm.doing != Doing::Stopping {
                     let turn = self.set_vm(id, VmPower::Running, Doing::Stopping);
@@ -114,7 +143,9 @@ impl Reality {
             Op::StartVm { host, .. } => {
                 if vm.doing != Doing::Starting {
                     self.has_memory(host, vm.known.memory, estate)?;
-                    self.start_vm(id);
+                    let reads = vm.known.power == VmPower::Suspended;
+                    let takes = if reads { vm.start_takes + estate.save_time(&vm) } else { vm.start_takes };
+                    self.start_vm(id, takes);
                 }
                 task
             }
@@ -126,6 +157,55 @@ impl Reality {
             }
             _ => Err(failure(FailureKind::Unsupported, TookEffect::No, "not an operation on a VM")),
         }
+    }
+
+    /// Writes a VM's memory to its host's disk, at the disk's true pace.
+    fn save_vm(&mut self, op: &Op, (id, host): (&VmId, &HostId), estate: &Estate, dice: &mut Dice) -> Result<Started, Failure> {
+        let vm = self.vms.get(id).ok_or_else(|| refused("no such VM"))?.clone();
+        match &vm.doing {
+            Doing::Saving => return Ok(Started::Task(TaskRef(op.to_string()))),
+            Doing::Nothing if !vm.known.power.is_active() => return Ok(Started::AlreadyDone),
+            Doing::Nothing => {}
+            Doing::Stopping | Doing::Starting | Doing::Moving { .. } => {
+                return Err(failure(FailureKind::Busy, TookEffect::No, "something else is being done to the VM"));
+            }
+        }
+        let takes = estate.save_time(&vm);
+        let is_full = self.space_left(host, estate) < vm.known.memory;
+        let fails = is_full || dice.percent(estate.saves_fail_percent);
+        let turn = self.set_vm(id, VmPower::Paused, Doing::Saving);
+        let due = if fails { Due::SaveFails(id.clone(), turn) } else { Due::VmSaved(id.clone(), turn) };
+        self.dues.push((self.at + if fails { takes.scaled(1, 2) } else { takes }, due));
+        Ok(Started::Task(TaskRef(op.to_string())))
+    }
+
+    /// What is free for images there.
+    pub(crate) fn space_left(&self, host: &HostId, estate: &Estate) -> Bytes {
+        let space = estate.hosts.get(host).and_then(|info| info.suspend.space).unwrap_or_default();
+        let holds = |vm: &&Vm| vm.known.host == *host && (vm.known.power == VmPower::Suspended || vm.doing == Doing::Saving);
+        space - self.vms.values().filter(holds).map(|vm| vm.known.memory).sum()
+    }
+
+    /// Runs a VM that is on its way at its target, and sends what is left.
+    fn finish_move(&mut self, op: &Op, (id, from, to): (&VmId, &HostId, &HostId), estate: &Estate) -> Result<Started, Failure> {
+        let vm = self.vms.get(id).ok_or_else(|| refused("no such VM"))?.clone();
+        if vm.known.host == *to && vm.known.power.is_active() && self.is_reachable(to) {
+            return Ok(Started::AlreadyDone);
+        }
+        self.reach(from)?;
+        self.reach(to)?;
+        let Doing::Moving { to: going, is_split, .. } = &vm.doing else { return Err(refused("no move is under way")) };
+        if *is_split {
+            return Ok(Started::Task(TaskRef(op.to_string())));
+        }
+        if going != to || !vm.known.can_post_copy {
+            return Err(refused("that move cannot be finished so"));
+        }
+        let takes = estate.memory_time(&vm);
+        let doing = Doing::Moving { to: to.clone(), from_at: self.at, ends_at: self.at + takes, is_split: true };
+        let turn = self.set_vm(id, VmPower::Running, doing);
+        self.dues.push((self.at + takes, Due::MoveEnds(id.clone(), turn)));
+        Ok(Started::Task(TaskRef(op.to_string())))
     }
 
     fn has_memory(&self, host: &HostId, memory: Bytes, estate: &Estate) -> Result<(), Failure> {
@@ -162,11 +242,16 @@ impl Reality {
             _ => return Err(refused("only a VM that runs and is not busy can be moved")),
         }
         self.has_memory(to, vm.known.memory, estate)?;
-        let bytes_take = Millis(vm.known.memory.0.saturating_mul(1000) / estate.move_rate.0.max(1));
+        let disks: Bytes = vm.known.disks_to_copy.values().copied().sum();
+        let bytes_take = estate.memory_time(&vm) + Millis(disks.0.saturating_mul(1000) / estate.move_rate.0.max(1));
         let takes = Millis::from_secs(1) + bytes_take.scaled(dice.between(70, 110), 100);
         let fails = dice.percent(estate.moves_fail_percent);
         let ends_at = self.at + takes;
-        let turn = self.set_vm(id, VmPower::Running, Doing::Moving { to: to.clone(), from_at: self.at, ends_at });
+        let turn =
+            self.set_vm(id, VmPower::Running, Doing::Moving { to: to.clone(), from_at: self.at, ends_at, is_split: false });
+        if vm.is_restless && !fails {
+            return Ok(Started::Task(TaskRef(op.to_string())));
+        }
         let due = if fails { self.at + takes.scaled(1, 2) } else { ends_at };
         self.dues.push((due, if fails { Due::MoveFails(id.clone(), turn) } else { Due::MoveEnds(id.clone(), turn) }));
         Ok(Started::Task(TaskRef(op.to_string())))
@@ -241,7 +326,7 @@ impl Reality {
     pub(crate) fn observe(&self, op: &Op) -> Result<Observed, Failure> {
         let Some(vm) = op.vm().and_then(|id| self.vms.get(id)) else { return Ok(Observed::Gone) };
         let is_active = vm.known.power.is_active();
-        if let Op::MoveVm { to, .. } = op
+        if let Op::MoveVm { to, .. } | Op::FinishMove { to, .. } = op
             && vm.known.host == *to
             && self.is_reachable(to)
         {
@@ -257,7 +342,15 @@ impl Reality {
             },
             Op::AbortMove { .. } if matches!(vm.doing, Doing::Moving { .. }) => Observed::NotDone,
             Op::AbortMove { .. } => Observed::Done,
+            Op::FinishMove { to, .. } => match &vm.doing {
+                Doing::Moving { to: going, .. } if going == to => Observed::InTransition(moving),
+                _ => Observed::NotDone,
+            },
+            Op::AbortSuspend { .. } if vm.doing == Doing::Saving => Observed::NotDone,
+            Op::AbortSuspend { .. } => Observed::Done,
             _ if vm.known.host != *host => Observed::Gone,
+            Op::SuspendVm { .. } if vm.doing == Doing::Saving => Observed::InTransition(moving),
+            Op::SuspendVm { .. } if !is_active && vm.doing == Doing::Nothing => Observed::Done,
             Op::ShutDownVm { .. } if vm.doing == Doing::Stopping => Observed::InTransition(moving),
             Op::ShutDownVm { .. } | Op::PowerOffVm { .. } if !is_active && vm.doing == Doing::Nothing => Observed::Done,
             Op::StartVm { .. } if vm.doing == Doing::Starting => Observed::InTransition(moving),
@@ -278,7 +371,9 @@ impl Reality {
         let mut inventory = Inventory::empty(estate.platform.clone(), at);
         for (id, info) in &estate.hosts {
             let connected = self.is_reachable(id);
-            inventory.hosts.insert(id.clone(), HostInfo { connected, ..info.clone() });
+            let space = info.suspend.space.map(|_| self.space_left(id, estate));
+            let suspend = SuspendRoom { space, ..info.suspend };
+            inventory.hosts.insert(id.clone(), HostInfo { connected, suspend, ..info.clone() });
         }
         let seen = self.vms.values().filter(|vm| self.is_reachable(&vm.known.host));
         inventory.vms = seen.map(|vm| (vm.known.id.clone(), vm.known.clone())).collect();

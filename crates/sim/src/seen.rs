@@ -153,7 +153,7 @@ pub struct Seen {
     /// Domains that acted in the open run.
     pub acted: BTreeSet<DomainId>,
     /// Stops that used their budget, failed or ended: first intent of the stop per VM.
-    pub stop_begun: BTreeMap<VmId, Millis>,
+    pub stop_begun: BTreeMap<VmId, (Millis, Millis)>,
     /// VMs whose stop ended, however.
     pub stop_ended: BTreeSet<VmId>,
     /// Actions of the open run that used their budget.
@@ -383,14 +383,16 @@ impl Seen {
                 self.plan = Some((**plan).clone());
             }
             Entry::Intended { action, attempt, op } => {
-                if let Op::ShutDownVm { vm, .. } = op {
-                    self.stop_begun.entry(vm.clone()).or_insert(at);
+                if let Some(vm) = op.vm().filter(|_| op.is_clean_stop()) {
+                    let budget = self.actions.get(action).map_or(Millis::ZERO, |action| action.budget);
+                    self.stop_begun.entry(vm.clone()).or_insert((at, budget));
                 }
                 let intent = Intent { seq: record.seq, at: now, op: op.clone() };
                 self.intents.insert((record.run, *action, *attempt), intent);
             }
             Entry::Finished { action, outcome, .. } => {
-                if let Some(Op::ShutDownVm { vm, .. }) = self.actions.get(action).map(|action| &action.op)
+                if let Some(Op::ShutDownVm { vm, .. } | Op::SuspendVm { vm, .. }) =
+                    self.actions.get(action).map(|action| &action.op)
                     && matches!(outcome, Outcome::Failed(_))
                 {
                     self.stop_ended.insert(vm.clone());

@@ -5,7 +5,7 @@ use super::worth::worths;
 use crate::battery::{FULL, RuntimeTable, share_ppm};
 use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, feed_health};
-use crate::place::{Room, move_time};
+use crate::place::{Room, move_time_max};
 use crate::plan_outage::{ActingHost, FORCE_LEAD};
 use crate::schedule::{BATTERY, Curve, Feeding, Grid, Host, Problem, Receiver, Source, Vm};
 use crate::snapshot::Snapshot;
@@ -190,7 +190,7 @@ fn vms(snapshot: &Snapshot<'_>, known: &[&ActingHost<'_>], draws: &Draws, grid: 
         let is_going = snapshot.is_going_down(&vm.host);
         let stop = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
         let stopping = snapshot.known.get(&stop).filter(|known| known.is_in_flight).map(|known| (known.since, tier.stop_budget));
-        let moving = snapshot.move_in_flight(&vm.id).map(|(_, known)| (known.since, move_time(snapshot, vm.memory)));
+        let moving = snapshot.move_in_flight(&vm.id).map(|(_, known)| (known.since, move_time_max(snapshot, vm)));
         let ends = |(since, lasts): (Option<Mono>, Millis)| {
             let end = since.unwrap_or(snapshot.now) + lasts;
             (grid.slot_at(end.since(snapshot.now).0) + 1).min(grid.slots())
@@ -206,7 +206,7 @@ fn vms(snapshot: &Snapshot<'_>, known: &[&ActingHost<'_>], draws: &Draws, grid: 
             memory: vm.memory.0.div_ceil(1 << 20),
             cpus: vm.cpus,
             stop: grid.ticks(tier.stop_budget.0),
-            moving: may_move.then(|| grid.ticks(move_time(snapshot, vm.memory).0)),
+            moving: may_move.then(|| grid.ticks(move_time_max(snapshot, vm).0)),
             fixed: stopping.or(moving).map(ends).or(is_going.then_some(1)),
             not_before: 0,
             apart: None,

@@ -21,3 +21,4 @@ mod recover;
 mod returning;
 mod rules;
 mod stage;
+mod suspend;

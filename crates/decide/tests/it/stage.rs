@@ -21,6 +21,10 @@ pub struct World {
     pub unasked: BTreeSet<String>,
     /// Seconds a shutdown takes.
     pub stop_secs: u64,
+    /// VMs that write their memory faster than any move sends it.
+    pub restless: BTreeSet<String>,
+    /// Seconds saving a VM to disk takes.
+    pub save_secs: u64,
     /// Seconds a move takes.
     pub move_secs: u64,
     /// What a load that is off says, by its probe: `true`, that it is off; `false`, nothing (a ping).
@@ -151,6 +155,7 @@ impl Stage {
         let world = World {
             stop_secs: 5,
             move_secs: 4,
+            save_secs: 3,
             journal_works: true,
             platform_works: true,
             loads_prove_off: true,

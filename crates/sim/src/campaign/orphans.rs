@@ -21,7 +21,7 @@ impl Orphans {
     pub(super) fn watch(&mut self, world: &World, moment: &Moment) -> Option<Broken> {
         if matches!(moment.twist, Some(Twist::ControllerDies { .. })) && !is_doomed(world) {
             self.hosts = world.timers().keys().cloned().collect();
-            let is_busy = |vm: &&crate::reality::Vm| matches!(vm.doing, Doing::Moving { .. });
+            let is_busy = |vm: &&crate::reality::Vm| matches!(vm.doing, Doing::Moving { .. } | Doing::Saving);
             self.busy = world.reality.vms.values().filter(is_busy).map(|vm| vm.known.id.clone()).collect();
             self.losses = world.reality.losses.len();
         }

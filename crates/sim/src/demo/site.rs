@@ -187,6 +187,8 @@ pub(crate) fn setup(scenario: Scenario, seed: u64) -> Setup {
         move_rate: LINK.scaled(1, u64::from(MOVES_PER_HOST)),
         moves_fail_percent: 0,
         tells_why_off: true,
+        save_rate: Bytes::ZERO,
+        saves_fail_percent: 0,
     };
     Setup { config, reality, estate, faults: Faults::default(), script: script(scenario), plant: None }
 }

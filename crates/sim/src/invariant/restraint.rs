@@ -14,7 +14,7 @@ pub(super) fn what_is_held_back_is_not_started(scene: &Scene<'_>) -> Option<Stri
         (None, false) => return None,
     };
     scene.judge();
-    scene.first(|op| (!matches!(op, Op::AbortMove { .. })).then(|| why.to_owned()))
+    scene.first(|op| (!matches!(op, Op::AbortMove { .. } | Op::AbortSuspend { .. })).then(|| why.to_owned()))
 }
 
 /// A hold that says the last safe moment has come is right.

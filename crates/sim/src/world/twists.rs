@@ -60,6 +60,7 @@ impl World {
     fn heal(&mut self) {
         self.faults = Faults::default();
         self.estate.moves_fail_percent = 0;
+        self.estate.saves_fail_percent = 0;
         self.disk.state = DiskState::Works;
         let upses: Vec<UpsId> = self.reality.upses.keys().cloned().collect();
         for id in upses {

@@ -19,7 +19,7 @@ impl Stage {
             Op::ShutDownHost { host } => {
                 self.world.timers.remove(host.as_str());
                 self.hosts_off.insert(host.to_string());
-                for vm in self.inventory.vms.values_mut().filter(|vm| vm.host == *host) {
+                for vm in self.inventory.vms.values_mut().filter(|vm| vm.host == *host && vm.power.is_active()) {
                     vm.power = VmPower::Off;
                 }
             }
@@ -36,11 +36,15 @@ impl Stage {
             Op::AbortMove { vm, .. } => {
                 self.tasks.retain(|_, (_, op)| !matches!(op, Op::MoveVm { vm: moving, .. } if moving == vm));
             }
+            Op::AbortSuspend { vm, .. } => {
+                self.tasks.retain(|_, (_, op)| !matches!(op, Op::SuspendVm { vm: saved, .. } if saved == vm));
+            }
             _ => {
                 let Some(vm) = op.vm().and_then(|vm| self.inventory.vms.get_mut(vm)) else { return };
                 match op {
                     Op::MoveVm { .. } if self.world.immovable.contains(&vm.name) => {}
-                    Op::MoveVm { to, .. } => vm.host = to.clone(),
+                    Op::MoveVm { to, .. } | Op::FinishMove { to, .. } => vm.host = to.clone(),
+                    Op::SuspendVm { .. } => vm.power = VmPower::Suspended,
                     Op::StartVm { .. } => vm.power = VmPower::Running,
                     Op::SetAutostart { enabled, .. } => vm.autostart = Some(*enabled),
                     _ => vm.power = VmPower::Off,
@@ -80,7 +84,13 @@ impl Stage {
                 return;
             }
             Op::ShutDownVm { .. } => self.world.stop_secs,
+            Op::MoveVm { .. } if self.world.restless.contains(&name) => u64::MAX / 2,
             Op::MoveVm { .. } => self.world.move_secs,
+            Op::FinishMove { vm, .. } => {
+                self.tasks.retain(|_, (_, op)| !matches!(op, Op::MoveVm { vm: moving, .. } if moving == vm));
+                self.world.move_secs
+            }
+            Op::SuspendVm { .. } => self.world.save_secs,
             Op::ShutDownHost { .. } | Op::WakeHost { .. } => 3,
             Op::StopLoad { .. } | Op::StartLoad { .. } => 4,
             Op::StartVm { .. } => 2,
@@ -111,13 +121,15 @@ impl Stage {
     }
 
     pub(super) fn progress(&self, op: &Op) -> Progress {
-        if self.tasks.contains_key(&op.to_string()) {
+        let is_finishing = |other: &Op| matches!(other, Op::FinishMove { vm, .. } if op.vm() == Some(vm));
+        let is_split = matches!(op, Op::MoveVm { .. }) && self.tasks.values().any(|(_, other)| is_finishing(other));
+        if is_split || self.tasks.contains_key(&op.to_string()) {
             return Progress::Running { done_ppm: None };
         }
         let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
         let is_done = vm.is_some_and(|vm| match op {
-            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } => !vm.power.is_active(),
-            Op::MoveVm { to, .. } => vm.host == *to,
+            Op::ShutDownVm { .. } | Op::PowerOffVm { .. } | Op::SuspendVm { .. } => !vm.power.is_active(),
+            Op::MoveVm { to, .. } | Op::FinishMove { to, .. } => vm.host == *to,
             Op::StartVm { .. } => vm.power.is_active(),
             Op::SetAutostart { enabled, .. } => vm.autostart == Some(*enabled),
             _ => true,
