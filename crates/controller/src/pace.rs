@@ -15,6 +15,8 @@ pub struct Pace {
     pub inventory_mains: Duration,
     /// Between inventories at risk.
     pub inventory_battery: Duration,
+    /// Between measures of a platform, on mains only.
+    pub measure: Duration,
     /// Between looks at a host's power on mains.
     pub host_mains: Duration,
     /// Between looks at a host's power at risk.
@@ -43,6 +45,7 @@ impl Default for Pace {
             followers: Duration::from_secs(60),
             inventory_mains: Duration::from_secs(15),
             inventory_battery: Duration::from_secs(3),
+            measure: Duration::from_secs(60),
             host_mains: Duration::from_secs(30),
             host_battery: Duration::from_secs(5),
             ups_deadline: Duration::from_secs(4),

@@ -27,6 +27,8 @@ pub(crate) enum Watched {
     Followers(UpsId),
     /// A platform's inventory.
     Platform(PlatformId),
+    /// What a platform has to measure. Nothing is seen by it; later inventories tell.
+    Measure(PlatformId),
     /// One of the means to see a host's power, by its place in the list.
     Host(HostId, usize),
     /// One of the means to see a load, by its place in the list.
@@ -39,6 +41,7 @@ impl std::fmt::Display for Watched {
             Self::Ups(ups) => write!(f, "UPS {ups}"),
             Self::Followers(ups) => write!(f, "followers of UPS {ups}"),
             Self::Platform(platform) => write!(f, "platform {platform}"),
+            Self::Measure(platform) => write!(f, "measures of platform {platform}"),
             Self::Host(host, _) => write!(f, "power of host {host}"),
             Self::Load(load, _) => write!(f, "load {load}"),
         }
@@ -232,6 +235,7 @@ fn targets(
     }
     for (id, platform) in platforms {
         add(Watched::Platform(id.clone()), Target::Platform(platform.clone()));
+        add(Watched::Measure(id.clone()), Target::Platform(platform.clone()));
     }
     for (id, means) in hosts {
         for (place, one) in means.iter().enumerate() {
@@ -265,6 +269,7 @@ fn interval(pace: &Pace, watched: &Watched, is_at_risk: bool) -> Duration {
         (Watched::Followers(_), _) => pace.followers,
         (Watched::Platform(_), false) => pace.inventory_mains,
         (Watched::Platform(_), true) => pace.inventory_battery,
+        (Watched::Measure(_), _) => pace.measure,
         (Watched::Host(..) | Watched::Load(..), false) => pace.host_mains,
         (Watched::Host(..) | Watched::Load(..), true) => pace.host_battery,
     }
@@ -277,6 +282,13 @@ async fn poll(look: Look, watched: Watched, target: Target, poke: Arc<Notify>, m
             (Watched::Ups(ups), Target::Ups(device)) => Some(look.at_ups(ups, &**device).await),
             (Watched::Followers(ups), Target::Ups(device)) => look.at_followers(ups, &**device).await,
             (Watched::Platform(id), Target::Platform(platform)) => Some(look.at_platform(id, &**platform).await),
+            (Watched::Measure(_), Target::Platform(platform)) => {
+                // With something at risk nothing is done that could as well be left.
+                if !*at_risk.borrow() {
+                    look.measure(&**platform).await;
+                }
+                None
+            }
             (Watched::Host(host, _), Target::Host(means)) => Some(look.at_host(host, &**means).await),
             (Watched::Load(load, _), Target::Host(means)) => Some(look.at_load(load, &**means).await),
             _ => return,
@@ -331,6 +343,12 @@ impl Look {
             Ok(inventory) => Input::Inventory(inventory),
             Err(error) => Input::InventoryFailed { platform: platform.clone(), failure: error.to_failure() },
         }
+    }
+
+    /// What cannot be measured now is measured another time.
+    async fn measure(&self, driver: &dyn Platform) {
+        let cx = self.within(self.pace.inventory_deadline);
+        let _ = bound(&cx, "measure", driver.measure(&cx)).await;
     }
 
     async fn at_host(&self, host: &HostId, means: &dyn HostPower) -> Input {

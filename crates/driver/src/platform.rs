@@ -11,6 +11,8 @@ use std::fmt::Debug;
 pub struct PlatformCapability {
     /// It can move running VMs.
     pub can_move: bool,
+    /// It can save VMs to disk. Where it is used is decided by [`ridethrough_model::SuspendRoom`] too.
+    pub can_suspend: bool,
     /// It can switch autostart.
     pub has_autostart: bool,
     /// Requests in flight that the endpoint takes.
@@ -29,6 +31,15 @@ pub trait Platform: Send + Sync + Debug {
     /// # Errors
     /// `Unreachable` if no host answers at all; `Unauthorized`; `Config`.
     async fn inventory(&self, cx: &Cx) -> Result<Inventory>;
+
+    /// Takes one small step to learn what a forecast needs and no inventory tells by itself, e.g. what VMs write of their memory. Called
+    /// now and then while nothing is at risk; bounded, harmless to what runs, and what comes of it is in later inventories.
+    ///
+    /// # Errors
+    /// Where nothing could be learned; nobody is told.
+    async fn measure(&self, _: &Cx) -> Result<()> {
+        Ok(())
+    }
 
     /// Begins an operation and returns at once. Idempotent: twice has one effect, also across restarts of ours.
     ///

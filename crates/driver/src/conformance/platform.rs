@@ -132,8 +132,19 @@ async fn p1<P: PlatformFixture>(peer: &P) -> Found {
     Err(broken(format!("before {:?}, after {:?}", before.vms.keys(), after.vms.keys())))
 }
 
+fn save_op(vms: &Vms) -> Op {
+    Op::SuspendVm { vm: vms.on.clone(), host: vms.host.clone() }
+}
+
+/// What can be done to those VMs here.
+fn ops<P: PlatformFixture>(peer: &P) -> Vec<Op> {
+    let vms = P::vms();
+    let save = peer.platform().capability().can_suspend.then(|| save_op(&vms));
+    [start_op(&vms), stop_op(&vms)].into_iter().chain(save).collect()
+}
+
 async fn p2<P: PlatformFixture>(peer: &P) -> Found {
-    for op in [start_op(&P::vms()), stop_op(&P::vms())] {
+    for op in ops(peer) {
         peer.heal().await;
         let platform = peer.platform();
         let before = peer.effects();
@@ -151,7 +162,7 @@ async fn p2<P: PlatformFixture>(peer: &P) -> Found {
 }
 
 async fn p3<P: PlatformFixture>(peer: &P) -> Found {
-    for op in [start_op(&P::vms()), stop_op(&P::vms())] {
+    for op in ops(peer) {
         peer.heal().await;
         let Started::Task(task) = started(&*peer.platform(), &op).await? else {
             return Err(broken(format!("`{op}` is done already, and it was not")));
@@ -184,6 +195,13 @@ async fn p4<P: PlatformFixture>(peer: &P) -> Found {
         let is_off = platform.observe(&stop, &cx(WELL)).await;
         let is_on = platform.observe(&start_op(&vms), &cx(WELL)).await;
         let says = |seen: &crate::Result<Observed>| matches!(seen, Ok(Observed::Done));
+        if platform.capability().can_suspend {
+            let save = Op::SuspendVm { vm: vm.clone(), host: vms.host.clone() };
+            let is_saved = platform.observe(&save, &cx(WELL)).await;
+            if says(&is_saved) == power.is_active() {
+                return Err(broken(format!("a VM that is {power:?}: `{save}` is {is_saved:?}")));
+            }
+        }
         if says(&is_off) == power.is_active() || says(&is_on) != (power == Running) {
             let how = format!("a VM that is {power:?}: `{stop}` is {is_off:?}, `{}` is {is_on:?}", start_op(&vms));
             return Err(broken(how));
