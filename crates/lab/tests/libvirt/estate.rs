@@ -2,7 +2,7 @@
 
 use ridethrough_driver::{Cx, Platform, Workers};
 use ridethrough_lab::{Beats, Guest, Lab, until};
-use ridethrough_model::{HostId, Mono, Op, PlatformId, Progress, Started, TaskRef, VmId};
+use ridethrough_model::{HostId, Mono, Op, PlatformId, Progress, Started, SuspendRoom, TaskRef, VmId};
 use ridethrough_platforms::libvirt::{Config, Convergence, HostConfig, Libvirt, SshLogin, Tls};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,6 +47,15 @@ pub(crate) fn op_move(vm: &VmId, from: usize, to: usize) -> Op {
 pub(crate) fn op_abort(vm: &VmId, from: usize, to: usize) -> Op {
     Op::AbortMove { vm: vm.clone(), from: host(from).as_str().into(), to: host(to).as_str().into() }
 }
+pub(crate) fn op_finish(vm: &VmId, from: usize, to: usize) -> Op {
+    Op::FinishMove { vm: vm.clone(), from: host(from).as_str().into(), to: host(to).as_str().into() }
+}
+pub(crate) fn op_save(vm: &VmId, at: usize) -> Op {
+    Op::SuspendVm { vm: vm.clone(), host: host(at).as_str().into() }
+}
+pub(crate) fn op_abort_save(vm: &VmId, at: usize) -> Op {
+    Op::AbortSuspend { vm: vm.clone(), host: host(at).as_str().into() }
+}
 
 /// What a finished move told.
 pub(crate) fn detail(progress: &Progress) -> String {
@@ -89,23 +98,34 @@ impl Estate {
     }
 
     fn make(&self, hosts: Vec<(String, HostConfig)>, bandwidth_mib_s: Option<u64>) -> Libvirt {
-        self.make_with(hosts, bandwidth_mib_s, Convergence { auto_converge: false, max_downtime_ms: None })
+        self.make_with(hosts, bandwidth_mib_s, Convergence { auto_converge: false, ..Convergence::default() })
     }
 
     fn make_with(&self, hosts: Vec<(String, HostConfig)>, bandwidth_mib_s: Option<u64>, convergence: Convergence) -> Libvirt {
+        self.make_as(hosts, |config| (config.bandwidth_mib_s, config.convergence) = (bandwidth_mib_s, convergence))
+    }
+
+    fn make_as(&self, hosts: Vec<(String, HostConfig)>, change: impl FnOnce(&mut Config)) -> Libvirt {
         let hosts: BTreeMap<_, _> = hosts.into_iter().map(|(name, host)| (name.as_str().into(), host)).collect();
-        let config = Config {
+        let mut config = Config {
             platform: PlatformId::new("lab"),
             hosts,
-            bandwidth_mib_s,
-            convergence,
+            bandwidth_mib_s: None,
+            convergence: Convergence::default(),
+            copy_disks: false,
+            suspend: SuspendRoom::default(),
             shared_paths: Vec::new(),
             tls: None,
             ssh: SshLogin::default(),
         };
+        change(&mut config);
         Libvirt::new(config, Workers::new()).expect("a driver")
     }
 
+    /// A driver of all hosts whose settings are changed.
+    pub(crate) fn driver_as(&self, change: impl FnOnce(&mut Config)) -> Libvirt {
+        self.make_as(self.hosts(true), change)
+    }
     /// A driver of all hosts.
     pub(crate) fn driver(&self) -> Libvirt {
         self.make(self.hosts(false), None)
@@ -116,14 +136,14 @@ impl Estate {
     }
     /// One whose moves take only so much of the network, and slow a guest down that writes faster.
     pub(crate) fn throttling_driver(&self, mib_s: u64) -> Libvirt {
-        self.make_with(self.hosts(true), Some(mib_s), Convergence { auto_converge: true, max_downtime_ms: None })
+        self.make_with(self.hosts(true), Some(mib_s), Convergence::default())
     }
     /// One whose moves may take no more of the network, and let a guest stand still for so long.
     pub(crate) fn patient_driver(&self, mib_s: u64, max_downtime_ms: u64) -> Libvirt {
         self.make_with(
             self.hosts(true),
             Some(mib_s),
-            Convergence { auto_converge: false, max_downtime_ms: Some(max_downtime_ms) },
+            Convergence { auto_converge: false, max_downtime_ms: Some(max_downtime_ms), ..Convergence::default() },
         )
     }
     /// A driver of all hosts and some more.
@@ -154,6 +174,8 @@ impl Estate {
             hosts,
             bandwidth_mib_s: None,
             convergence: Convergence::default(),
+            copy_disks: false,
+            suspend: SuspendRoom::default(),
             shared_paths: Vec::new(),
             tls,
             ssh,

@@ -3,6 +3,7 @@
 
 mod estate;
 mod pitfalls;
+mod rungs;
 mod transports;
 
 use estate::{Estate, LIMIT, cx, detail, op_abort, op_autostart, op_move, op_off, op_shut, op_start};

@@ -1,7 +1,7 @@
 //! What an estate of libvirt hosts is made of: names, addresses, limits. Reads addresses; opens nothing.
 
 use ridethrough_driver::tls::{Identity, Trust};
-use ridethrough_model::{HostId, PlatformId};
+use ridethrough_model::{HostId, PlatformId, SuspendRoom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +32,10 @@ pub struct Config {
     pub shared_paths: Vec<PathBuf>,
     /// How a move is brought to its end.
     pub convergence: Convergence,
+    /// VMs with disks in local files may be moved; the disks are copied to the target's storage pool of the same path.
+    pub copy_disks: bool,
+    /// What each host can take when VMs are saved to disk, where it says nothing else itself.
+    pub suspend: SuspendRoom,
     /// How hosts at `qemu+tls` addresses are believed, and as whom we appear.
     pub tls: Option<Tls>,
     /// How hosts at `qemu+ssh` addresses are logged in to.
@@ -45,11 +49,13 @@ pub struct Convergence {
     pub auto_converge: bool,
     /// How long it may stand still at the end, in milliseconds; `None`: what QEMU takes by itself, 300.
     pub max_downtime_ms: Option<u64>,
+    /// It may be finished by post-copy, if that is ordered.
+    pub post_copy: bool,
 }
 
 impl Default for Convergence {
     fn default() -> Self {
-        Self { auto_converge: true, max_downtime_ms: None }
+        Self { auto_converge: true, max_downtime_ms: None, post_copy: false }
     }
 }
 

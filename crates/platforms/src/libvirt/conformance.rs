@@ -9,7 +9,7 @@ use super::{Config, Convergence, HostConfig, Libvirt, SshLogin};
 use async_trait::async_trait;
 use ridethrough_driver::conformance::{Facts, Fault, Peer, PlatformFixture, Vms};
 use ridethrough_driver::{Platform, Workers};
-use ridethrough_model::{HostId, Op, PlatformId, TaskRef, VmId, VmPower};
+use ridethrough_model::{HostId, Op, PlatformId, SuspendRoom, TaskRef, VmId, VmPower};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -146,6 +146,8 @@ impl PlatformFixture for LibvirtFixture {
             hosts,
             bandwidth_mib_s: None,
             convergence: Convergence::default(),
+            copy_disks: false,
+            suspend: SuspendRoom::default(),
             shared_paths: Vec::new(),
             tls: None,
             ssh: SshLogin::default(),

@@ -20,17 +20,23 @@ pub(super) struct Definition {
     pub(super) move_blockers: Vec<String>,
     /// Its guest agent has connected.
     pub(super) has_agent: bool,
+    pub(super) suspend_blockers: Vec<String>,
+    /// Disks that go along in a move: what the guest calls them, and the folder they lie in.
+    pub(super) copied_disks: Vec<(String, String)>,
 }
 
 /// Reads a domain's XML. What is missing counts as nothing; unknown elements are skipped.
-pub(super) fn read(text: &str, shared_paths: &[PathBuf]) -> Result<Definition, XmlError> {
+pub(super) fn read(text: &str, shared_paths: &[PathBuf], copy_disks: bool) -> Result<Definition, XmlError> {
     let domain = xml::parse(text)?;
+    let copied: Vec<(String, String)> = devices(&domain, "disk").filter_map(|disk| copied(disk, shared_paths)).collect();
     Ok(Definition {
         memory: domain.child("memory").map_or(Bytes::ZERO, memory),
         cpus: cpus(&domain),
         tags: tags(&domain),
         needs: needs(&domain),
-        move_blockers: blockers(&domain, shared_paths),
+        move_blockers: blockers(&domain, shared_paths, copy_disks),
+        suspend_blockers: bound_to_host(&domain).collect(),
+        copied_disks: if copy_disks { copied } else { Vec::new() },
         has_agent: has_agent(&domain),
     })
 }
@@ -98,8 +104,36 @@ fn needs(domain: &Element) -> BTreeSet<String> {
         .collect()
 }
 
-fn blockers(domain: &Element, shared_paths: &[PathBuf]) -> Vec<String> {
-    let disks = devices(domain, "disk").filter_map(|disk| disk_blocker(disk, shared_paths));
+fn blockers(domain: &Element, shared_paths: &[PathBuf], copy_disks: bool) -> Vec<String> {
+    let disks = devices(domain, "disk").filter_map(|disk| match copied(disk, shared_paths) {
+        Some(_) if copy_disks => None,
+        Some(_) => disk_blocker(disk, shared_paths).map(|why| format!("{why} and `copy_disks` is off")),
+        None => disk_blocker(disk, shared_paths),
+    });
+    disks.chain(bound_to_host(domain)).collect()
+}
+
+/// A disk that libvirt can take along in a move: a file that is written and not shared. What it is called, and its folder.
+fn copied(disk: &Element, shared_paths: &[PathBuf]) -> Option<(String, String)> {
+    let is_disk = matches!(disk.attribute("device"), None | Some("disk")) && disk.attribute("type") == Some("file");
+    if !is_disk || disk.child("readonly").is_some() || disk.child("shareable").is_some() {
+        return None;
+    }
+    let path = Path::new(disk.attribute_at(&["source"], "file")?);
+    let is_shared = shared_paths.iter().any(|shared| path.starts_with(shared));
+    let folder = path.parent().filter(|_| !is_shared)?;
+    Some((disk.attribute_at(&["target"], "dev")?.to_owned(), folder.display().to_string()))
+}
+
+/// The folder that a storage pool is, where it is one.
+pub(super) fn pool_folder(definition: &str) -> Option<String> {
+    let pool = xml::parse(definition).ok()?;
+    let is_folder = matches!(pool.attribute("type"), Some("dir" | "fs" | "netfs"));
+    pool.text_at(&["target", "path"]).filter(|_| is_folder).map(|path| path.trim_end_matches('/').to_owned())
+}
+
+/// What binds a VM's memory to the hardware it runs on.
+fn bound_to_host(domain: &Element) -> impl Iterator<Item = String> {
     let passed_through = devices(domain, "hostdev").map(|device| {
         let kind = device.attribute("type").unwrap_or("unknown");
         format!("it uses a {kind} device of its host")
@@ -118,7 +152,7 @@ fn blockers(domain: &Element, shared_paths: &[PathBuf]) -> Vec<String> {
         .filter(|input| matches!(input.attribute("type"), Some("passthrough" | "evdev")))
         .map(|_| "it uses a keyboard or mouse of its host".to_owned());
     let sealed = domain.child("launchSecurity").map(|_| "its memory is encrypted by the host's processor".to_owned());
-    disks.chain(passed_through).chain(interfaces).chain(shares).chain(tpm).chain(input).chain(sealed).collect()
+    passed_through.chain(interfaces).chain(shares).chain(tpm).chain(input).chain(sealed)
 }
 
 fn disk_blocker(disk: &Element, shared_paths: &[PathBuf]) -> Option<String> {

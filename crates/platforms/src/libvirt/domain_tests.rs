@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn check(xml: &str, expect: Expect) {
     let shared = [PathBuf::from("/mnt/nfs")];
-    expect.assert_eq(&match read(xml, &shared) {
+    expect.assert_eq(&match read(xml, &shared, false) {
         Ok(definition) => format!("{definition:#?}\n"),
         Err(error) => format!("{error}\n"),
     });
@@ -50,6 +50,8 @@ fn a_vm_on_network_storage_may_move() {
                 },
                 move_blockers: [],
                 has_agent: false,
+                suspend_blockers: [],
+                copied_disks: [],
             }
         "#]],
     );
@@ -84,8 +86,8 @@ fn what_ties_a_vm_to_its_host_is_named() {
                 tags: {},
                 needs: {},
                 move_blockers: [
-                    "disk vda is a local file",
-                    "disk vdb is a local file",
+                    "disk vda is a local file and `copy_disks` is off",
+                    "disk vdb is a local file and `copy_disks` is off",
                     "disk vdc is a local block device",
                     "disk vdd is in the storage pool default, which is not known to be shared",
                     "disk vde is an NVMe device of its host",
@@ -97,6 +99,14 @@ fn what_ties_a_vm_to_its_host_is_named() {
                     "its memory is encrypted by the host's processor",
                 ],
                 has_agent: false,
+                suspend_blockers: [
+                    "it uses a pci device of its host",
+                    "a network interface is hardware of its host",
+                    "it shares /srv with its host",
+                    "it uses the TPM of its host",
+                    "its memory is encrypted by the host's processor",
+                ],
+                copied_disks: [],
             }
         "#]],
     );
@@ -120,6 +130,8 @@ fn tags_may_be_plain_text_and_an_empty_definition_is_one() {
                 needs: {},
                 move_blockers: [],
                 has_agent: false,
+                suspend_blockers: [],
+                copied_disks: [],
             }
         "#]],
     );
@@ -142,8 +154,8 @@ fn a_host_is_known_by_what_its_firmware_shows() {
 proptest! {
     #[test]
     fn no_text_breaks_the_reading(text in "[<>/&;'\"= a-z:]{0,80}") {
-        let _ = read(&text, &[]);
-        let _ = read(&format!("<domain>{text}</domain>"), &[]);
+        let _ = read(&text, &[], true);
+        let _ = read(&format!("<domain>{text}</domain>"), &[], true);
         let _ = host_uuid(&text);
     }
 }

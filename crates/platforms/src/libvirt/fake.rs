@@ -46,12 +46,14 @@ pub(super) struct FakeVm {
     pub(super) autostart: bool,
     pub(super) xml: String,
     pub(super) job: Option<i32>,
+    /// What was measured: when, and MiB a second.
+    pub(super) dirty: Option<(i64, i64)>,
 }
 
 impl FakeVm {
     pub(super) fn running(number: u128) -> Self {
         let xml = "<domain><memory unit='KiB'>1024</memory><vcpu>1</vcpu></domain>".to_owned();
-        Self { uuid: Uuid::from_bytes(number.to_be_bytes()), state: (1, 1), autostart: false, xml, job: None }
+        Self { uuid: Uuid::from_bytes(number.to_be_bytes()), state: (1, 1), autostart: false, xml, job: None, dirty: None }
     }
 }
 
@@ -65,6 +67,14 @@ pub(super) struct World {
     /// Every procedure called, in order.
     pub(super) calls: Vec<u32>,
     pub(super) shutdown_flags: Vec<u32>,
+    /// Of each move: its flags, the names of its options, the disks it copies.
+    pub(super) moves: Vec<(u32, Vec<String>, Vec<String>)>,
+    /// Folders that are pools, and what is free in each.
+    pub(super) pools: Vec<(&'static str, u64)>,
+    /// Whose writing was measured, in order.
+    pub(super) measured: Vec<Uuid>,
+    /// What of each disk holds something, and what it could hold.
+    pub(super) disk: (u64, u64),
     /// The agent's guest is off before its call has ended: the daemon calls that a failure.
     pub(super) calls_off_a_failure: bool,
     pub(super) connections: usize,
@@ -290,6 +300,35 @@ fn fill(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Enc
             out.text("00:00:00:00:00:00");
         }),
         call::ListNetworks::NUMBER => list(out, &[0; 0], |_, _| ()),
+        call::GetDirtyRates::NUMBER => {
+            let running: Vec<&FakeVm> = world.vms.values().filter(|vm| vm.state.0 == 1).collect();
+            list(out, &running, |out, vm| {
+                domain(out, vm);
+                let status = ("dirtyrate.calc_status".to_owned(), Value::Int(if vm.dirty.is_some() { 2 } else { 0 }));
+                let values = vm.dirty.map(|(at, rate)| {
+                    [("dirtyrate.calc_start_time", at), ("dirtyrate.megabytes_per_second", rate)]
+                        .map(|(name, value)| (name.to_owned(), Value::Llong(value)))
+                });
+                Parameters([status].into_iter().chain(values.into_iter().flatten()).collect()).encode(out);
+            });
+        }
+        call::ListPools::NUMBER => list(out, &world.pools, |out, (folder, _)| {
+            out.text(folder);
+            out.fixed(&[1; 16]);
+        }),
+        call::RefreshPool::NUMBER => {}
+        call::GetPoolXml::NUMBER => {
+            let folder = body.text(wire::TEXT_MAX).unwrap();
+            out.text(&format!("<pool type='dir'><target><path>{folder}</path></target></pool>"));
+        }
+        call::GetPoolFree::NUMBER => {
+            let folder = body.text(wire::TEXT_MAX).unwrap();
+            let free = world.pools.iter().find(|(name, _)| **name == folder).map_or(0, |(_, free)| *free);
+            out.u32(2);
+            out.u64(free * 2);
+            out.u64(free);
+            out.u64(free);
+        }
         call::ListDomains::NUMBER => {
             let _need_results = body.u32();
             let only_autostart = body.u32() == Ok(call::LIST_AUTOSTART);
@@ -316,8 +355,40 @@ fn fill(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Enc
 }
 
 fn of_vm(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Encoder) -> Filled {
+    let (allocation, capacity) = world.disk;
     let vm = named(world, body)?;
     match procedure {
+        call::GetBlockInfo::NUMBER => {
+            for value in [allocation, capacity, allocation] {
+                out.u64(value);
+            }
+        }
+        call::MeasureDirtyRate::NUMBER => {
+            let uuid = vm.uuid;
+            world.measured.push(uuid);
+        }
+        call::ManagedSave::NUMBER => {
+            if vm.state.0 == 5 {
+                return Err((OPERATION_INVALID, "domain is not running"));
+            }
+            vm.state = (5, 5);
+            world.effects += 1;
+        }
+        call::StartPostCopy::NUMBER => world.effects += 1,
+        call::AbortJob::NUMBER => {
+            (vm.job, vm.state) = (None, (1, 1));
+            world.effects += 1;
+        }
+        call::Migrate::NUMBER => {
+            let _destination = body.optional(|body| body.text(wire::TEXT_MAX)).unwrap();
+            let options = Parameters::decode(body, 64).unwrap();
+            let _cookie = body.u32();
+            let disks = options.0.iter().filter(|(name, _)| name == "migrate_disks").map(|(_, value)| format!("{value:?}"));
+            let disks = disks.collect();
+            let names = options.0.into_iter().map(|(name, _)| name).collect();
+            world.moves.push((body.u32().unwrap(), names, disks));
+            world.effects += 1;
+        }
         call::GetState::NUMBER => {
             out.i32(vm.state.0);
             out.i32(vm.state.1);

@@ -5,14 +5,15 @@ use super::connection::{CallError, Connection};
 use super::domain;
 use super::map::{DomainState, Job, JobKind, job_under_way};
 use super::procedure::{
-    Domain, GetCapabilities, GetJob, GetNodeInfo, GetState, GetXml, LIST_AUTOSTART, ListDomains, ListInterfaces, ListNetworks,
-    LookUp, Procedure,
+    Domain, GetCapabilities, GetDirtyRates, GetJob, GetNodeInfo, GetState, GetXml, LIST_AUTOSTART, ListDomains, ListInterfaces,
+    ListNetworks, LookUp, Procedure,
 };
+use super::storage;
 use super::transport::Transports;
 use super::wire::Uuid;
 use ridethrough_driver::Workers;
-use ridethrough_model::{Bytes, HostId, HostInfo, PlatformId, Vm, VmId};
-use std::collections::BTreeSet;
+use ridethrough_model::{Bytes, HostId, HostInfo, PlatformId, SuspendRoom, Vm, VmId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,16 @@ pub(super) struct Host {
 pub(super) struct Presence {
     pub(super) domain: Domain,
     pub(super) state: DomainState,
+}
+
+/// What of the platform's settings matters when an inventory is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) platform: &'a PlatformId,
+    pub(super) shared_paths: &'a [PathBuf],
+    pub(super) copy_disks: bool,
+    pub(super) post_copy: bool,
+    pub(super) suspend: SuspendRoom,
 }
 
 /// One host's part of the inventory.
@@ -137,36 +148,33 @@ impl Host {
     }
 
     /// All there is on this host.
-    pub(super) async fn world(
-        &self,
-        platform: &PlatformId,
-        shared_paths: &[PathBuf],
-        workers: &Workers,
-        deadline: Instant,
-    ) -> Result<World, CallError> {
+    pub(super) async fn world(&self, with: Reading<'_>, workers: &Workers, deadline: Instant) -> Result<World, CallError> {
         let connection = self.connection(workers, deadline).await?;
         let call = &*connection;
-        let (node, capabilities, domains, autostart) = tokio::join!(
+        let (node, capabilities, domains, autostart, dirty) = tokio::join!(
             call.call(&GetNodeInfo {}, deadline),
             call.call(&GetCapabilities {}, deadline),
             call.call(&ListDomains { flags: 0 }, deadline),
             call.call(&ListDomains { flags: LIST_AUTOSTART }, deadline),
+            call.call(&GetDirtyRates {}, deadline),
         );
+        let dirty: BTreeMap<Uuid, Bytes> = given(dirty)?.iter().flatten().filter_map(storage::dirty_rate).collect();
         let (node, domains) = (node?, domains?);
         let autostart: BTreeSet<Uuid> = autostart?.into_iter().map(|domain| domain.uuid).collect();
-        let info = HostInfo {
+        let mut info = HostInfo {
             memory: Some(Bytes(node.memory_kib.saturating_mul(1024))),
             cpus: Some(node.cpus),
             offers: offers(call, deadline).await?,
             smbios_uuid: given(capabilities)?.as_deref().and_then(domain::host_uuid),
+            stores: if with.copy_disks { storage::stores(call, deadline).await? } else { BTreeMap::new() },
             ..HostInfo::new(self.id.clone(), true)
         };
         let place = AtomicUsize::new(0);
         let lane = async || {
             let mut vms = Vec::new();
             while let Some(domain) = domains.get(place.fetch_add(1, Ordering::Relaxed)) {
-                let Some((state, is_told_off, definition)) = look(call, domain, shared_paths, deadline).await? else { continue };
-                let id = VmId::of(platform, &domain.uuid.to_string());
+                let Some((state, is_told_off, definition)) = look(call, domain, with, deadline).await? else { continue };
+                let id = VmId::of(with.platform, &domain.uuid.to_string());
                 vms.push((
                     state,
                     Signs { is_told_off, has_agent: definition.has_agent },
@@ -175,6 +183,10 @@ impl Host {
                         autostart: Some(autostart.contains(&domain.uuid)),
                         needs: definition.needs,
                         move_blockers: definition.move_blockers,
+                        suspend_blockers: definition.suspend_blockers,
+                        disks_to_copy: storage::sizes(call, domain, &definition.copied_disks, deadline).await?,
+                        dirty_rate: dirty.get(&domain.uuid).copied(),
+                        can_post_copy: with.post_copy,
                         smbios_uuid: Some(domain.uuid.to_string()),
                         ..Vm::new(id, domain.name.clone(), self.id.clone(), state.power(), definition.memory, definition.cpus)
                     },
@@ -183,7 +195,10 @@ impl Host {
             Ok::<_, CallError>(vms)
         };
         let (first, second, third, fourth) = tokio::join!(lane(), lane(), lane(), lane());
-        let vms = [first?, second?, third?, fourth?].into_iter().flatten().collect();
+        let vms: Vec<(DomainState, bool, Vm)> = [first?, second?, third?, fourth?].into_iter().flatten().collect();
+        // Images that lie there already have taken their part.
+        let saved = vms.iter().filter(|(state, ..)| *state == DomainState::Saved).map(|(_, _, vm)| vm.memory).sum();
+        info.suspend = SuspendRoom { space: with.suspend.space.map(|space| space - saved), ..with.suspend };
         Ok(World { info, vms })
     }
 }
@@ -192,13 +207,14 @@ impl Host {
 async fn look(
     connection: &Connection,
     domain: &Domain,
-    shared_paths: &[PathBuf],
+    with: Reading<'_>,
     deadline: Instant,
 ) -> Result<Option<(DomainState, bool, domain::Definition)>, CallError> {
     let Some((state, reason)) = found(connection.call(&GetState { domain }, deadline).await)? else { return Ok(None) };
     let Some(xml) = found(connection.call(&GetXml { domain }, deadline).await)? else { return Ok(None) };
-    let definition = domain::read(&xml, shared_paths).unwrap_or_else(|error| domain::Definition {
+    let definition = domain::read(&xml, with.shared_paths, with.copy_disks).unwrap_or_else(|error| domain::Definition {
         move_blockers: vec![format!("its definition cannot be read: {error}")],
+        suspend_blockers: vec![format!("its definition cannot be read: {error}")],
         ..domain::Definition::default()
     });
     Ok(Some((DomainState::from_numbers(state, reason), DomainState::is_told_off(state, reason), definition)))
@@ -222,7 +238,7 @@ fn found<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
 }
 
 /// `None` where the daemon cannot give it: an extra, not worth losing the host for.
-fn given<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
+pub(super) fn given<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(CallError::Remote(_)) => Ok(None),

@@ -94,6 +94,10 @@ pub(super) enum DomainState {
     /// In the hands of a move: the half that takes the VM in, and in the last moments the one it leaves.
     Moving,
     Paused,
+    /// It stands still while its memory is written to disk.
+    Saving,
+    /// It runs at its target already, and the rest of its memory follows from here (post-copy).
+    Leaving,
     /// The guest is down, QEMU not yet.
     ShuttingDown,
     Off,
@@ -110,6 +114,9 @@ impl DomainState {
             (1 | 2, _) => Self::Running,
             (3, 2) => Self::Moving,
             (3, 11) => Self::Starting,
+            (3, 3) => Self::Saving,
+            // 10 is the same, broken off: both halves wait for each other.
+            (3, 9 | 10) => Self::Leaving,
             // 7 is asleep by the guest's own wish (S3): in memory, like paused.
             (3 | 7, _) => Self::Paused,
             (4, _) => Self::ShuttingDown,
@@ -126,8 +133,8 @@ impl DomainState {
     }
     pub(super) fn power(self) -> VmPower {
         match self {
-            Self::Running | Self::Starting | Self::ShuttingDown => VmPower::Running,
-            Self::Moving | Self::Paused => VmPower::Paused,
+            Self::Running | Self::Starting | Self::ShuttingDown | Self::Leaving => VmPower::Running,
+            Self::Moving | Self::Paused | Self::Saving => VmPower::Paused,
             Self::Off => VmPower::Off,
             Self::Saved => VmPower::Suspended,
             Self::Crashed => VmPower::Crashed,
@@ -141,13 +148,14 @@ impl DomainState {
     /// A VM seen on two hosts belongs where this is least.
     pub(super) fn rank(self) -> u8 {
         match self {
-            Self::Running | Self::ShuttingDown => 0,
-            Self::Paused | Self::Starting => 1,
-            Self::Unknown => 2,
-            Self::Moving => 3,
-            Self::Saved => 4,
-            Self::Crashed => 5,
-            Self::Off => 6,
+            Self::Leaving => 0,
+            Self::Running | Self::ShuttingDown => 1,
+            Self::Paused | Self::Saving | Self::Starting => 2,
+            Self::Unknown => 3,
+            Self::Moving => 4,
+            Self::Saved => 5,
+            Self::Crashed => 6,
+            Self::Off => 7,
         }
     }
     /// For a person.
@@ -157,6 +165,8 @@ impl DomainState {
             Self::Starting => "being started",
             Self::Moving => "being moved",
             Self::Paused => "paused",
+            Self::Saving => "being saved to disk",
+            Self::Leaving => "on its way, half of it at its target",
             Self::ShuttingDown => "just shutting down",
             Self::Off => "off",
             Self::Saved => "saved to disk",
@@ -171,6 +181,7 @@ impl DomainState {
 pub(super) enum JobKind {
     MoveAway,
     MoveHere,
+    Saving,
     Other,
 }
 
@@ -180,7 +191,8 @@ impl JobKind {
         match self {
             Self::MoveAway => "it is being moved to another host",
             Self::MoveHere => "it is being moved here",
-            Self::Other => "it is being saved, copied or dumped",
+            Self::Saving => "it is being saved to disk",
+            Self::Other => "it is being copied, dumped or restored",
         }
     }
 }
@@ -194,6 +206,7 @@ pub(super) struct Job {
 
 /// Reads the statistics of a job; `None`: none is under way.
 pub(super) fn job_under_way(statistics: &JobStatistics) -> Option<Job> {
+    const SAVE: u64 = 2;
     const MIGRATION_OUT: u64 = 5;
     // 1 and 2 are under way, with and without a known end.
     if !matches!(statistics.phase, 1 | 2) {
@@ -202,6 +215,7 @@ pub(super) fn job_under_way(statistics: &JobStatistics) -> Option<Job> {
     let values = &statistics.values;
     let kind = match values.count("operation") {
         Some(MIGRATION_OUT) => JobKind::MoveAway,
+        Some(SAVE) => JobKind::Saving,
         _ => JobKind::Other,
     };
     // The first sample has a total of 0. The total stays, what remains goes up again with each round over dirty pages.

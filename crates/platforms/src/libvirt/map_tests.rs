@@ -59,7 +59,7 @@ fn the_share_done_is_told_once_there_is_a_total() {
     assert_eq!(job_under_way(&first), Some(Job { kind: JobKind::MoveAway, done_ppm: None }));
     let later = statistics(2, &[away, ("data_total", Value::Ullong(1 << 60)), ("data_remaining", Value::Ullong(1 << 58))]);
     assert_eq!(job_under_way(&later), Some(Job { kind: JobKind::MoveAway, done_ppm: Some(750_000) }));
-    assert_eq!(job_under_way(&statistics(2, &[("operation", Value::Int(2))])).map(|job| job.kind), Some(JobKind::Other));
+    assert_eq!(job_under_way(&statistics(2, &[("operation", Value::Int(2))])).map(|job| job.kind), Some(JobKind::Saving));
     assert_eq!(job_under_way(&statistics(0, &[])), None);
     assert_eq!(job_under_way(&statistics(3, &[])), None);
 }

@@ -14,6 +14,8 @@ mod map;
 mod moves;
 mod power;
 mod procedure;
+mod saving;
+mod storage;
 mod task;
 mod transport;
 mod wire;
@@ -34,10 +36,11 @@ pub use config::{Config, Convergence, HostConfig, SshLogin, Tls, Uri, UriError};
 use async_trait::async_trait;
 use connection::{CallError, Connection};
 use desk::{Desk, Desks, Standing};
-use host::{Host, Presence};
+use host::{Host, Presence, Reading};
 use map::DomainState;
+use procedure::{GetDirtyRates, MeasureDirtyRate};
 use ridethrough_driver::{Cx, Error, FailureKind, Platform, PlatformCapability, Result, Workers};
-use ridethrough_model::{HostId, HostInfo, Inventory, Observed, Op, PlatformId, Progress, Started, TaskRef, VmId};
+use ridethrough_model::{HostId, HostInfo, Inventory, Observed, Op, PlatformId, Progress, Started, SuspendRoom, TaskRef, VmId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +49,7 @@ use task::{Task, TaskKind};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use transport::Transports;
-use wire::Uuid;
+use wire::{Parameters, Uuid};
 
 /// What the controller may have in flight at once. It gives one host half of it at most; each connection takes 4 at a time, the
 /// rest waits its turn.
@@ -64,6 +67,8 @@ pub struct Libvirt {
     platform: PlatformId,
     bandwidth_mib_s: Option<u64>,
     convergence: Convergence,
+    copy_disks: bool,
+    suspend: SuspendRoom,
     shared_paths: Vec<PathBuf>,
     hosts: BTreeMap<HostId, Host>,
     desks: Desks,
@@ -86,6 +91,8 @@ impl Libvirt {
             platform: config.platform,
             bandwidth_mib_s: config.bandwidth_mib_s,
             convergence: config.convergence,
+            copy_disks: config.copy_disks,
+            suspend: config.suspend,
             shared_paths: config.shared_paths,
             hosts: config.hosts.into_iter().map(host).collect(),
             desks: Desks::default(),
@@ -98,6 +105,17 @@ impl Libvirt {
             let message = format!("host {id} is not in the configuration of platform {}", self.platform);
             Error::new(FailureKind::Config, operation, message).no_effect()
         })
+    }
+
+    /// What an inventory is read with.
+    fn reading(&self) -> Reading<'_> {
+        Reading {
+            platform: &self.platform,
+            shared_paths: &self.shared_paths,
+            copy_disks: self.copy_disks,
+            post_copy: self.convergence.post_copy,
+            suspend: self.suspend,
+        }
     }
 
     /// Looks for a VM on one host. Reads only, so a failure has no effect.
@@ -181,13 +199,18 @@ fn inner_deadline(cx: &Cx) -> Instant {
 #[async_trait]
 impl Platform for Libvirt {
     fn capability(&self) -> PlatformCapability {
-        PlatformCapability { can_move: self.hosts.len() > 1, has_autostart: true, in_flight_max: IN_FLIGHT_MAX }
+        PlatformCapability {
+            can_move: self.hosts.len() > 1,
+            can_suspend: true,
+            has_autostart: true,
+            in_flight_max: IN_FLIGHT_MAX,
+        }
     }
 
     async fn inventory(&self, cx: &Cx) -> Result<Inventory> {
         let deadline = inner_deadline(cx);
         let looks = self.hosts.values().map(|host| async move {
-            let world = host.world(&self.platform, &self.shared_paths, &self.workers, deadline);
+            let world = host.world(self.reading(), &self.workers, deadline);
             // The deadline of each call is not enough: a host may answer thousands of them, each in time.
             let late = |_| Err(CallError::TooLate { sent: true });
             (host, timeout_at(deadline, world).await.unwrap_or_else(late))
@@ -223,6 +246,20 @@ impl Platform for Libvirt {
         }
     }
 
+    /// One VM per host: of those that run, one whose writing was never measured, else the one measured longest ago. libvirt keeps what
+    /// came of it, by the host's own clock.
+    async fn measure(&self, cx: &Cx) -> Result<()> {
+        let deadline = inner_deadline(cx);
+        let steps = self.hosts.values().map(|host| async move {
+            let rates = host.call(&GetDirtyRates {}, &self.workers, deadline).await?;
+            let age = |values: &Parameters| values.count("dirtyrate.calc_start_time");
+            let Some((domain, _)) = rates.iter().min_by_key(|(domain, values)| (age(values), domain.uuid)) else { return Ok(()) };
+            host.call(&MeasureDirtyRate { domain, seconds: 1 }, &self.workers, deadline).await
+        });
+        let failed = concurrently::all(steps).await.into_iter().find_map(Result::err);
+        failed.map_or(Ok(()), |error: CallError| Err(error.into_error("measure").with("platform", &self.platform)))
+    }
+
     async fn start(&self, op: &Op, cx: &Cx) -> Result<Started> {
         let deadline = inner_deadline(cx);
         let Some(task) = Task::of(op) else { return Err(not_ours(op, "start")) };
@@ -232,6 +269,9 @@ impl Platform for Libvirt {
             TaskKind::Start { host } => self.start_vm(&task, host, deadline).await,
             TaskKind::Move { from, to } => self.start_move(&task, from, to, deadline).await,
             TaskKind::Abort { from, to } => self.abort_move(&task, from, to, deadline).await,
+            TaskKind::Finish { from, to } => self.finish_move(&task, from, to, deadline).await,
+            TaskKind::Suspend { host } => self.suspend(&task, host, deadline).await,
+            TaskKind::AbortSuspend { host } => self.abort_suspend(&task, host, deadline).await,
             TaskKind::Autostart { host, enabled } => self.set_autostart(&task, host, *enabled, deadline).await,
         }
     }
@@ -247,6 +287,9 @@ impl Platform for Libvirt {
             TaskKind::Start { host } => self.poll_start(&task, host, deadline).await,
             TaskKind::Move { from, to } => self.poll_move(&task, from, to, deadline).await,
             TaskKind::Abort { from, to } => self.poll_abort(task.uuid, from, to, deadline).await,
+            TaskKind::Finish { from, to } => self.poll_move(&task.as_move(from, to), from, to, deadline).await,
+            TaskKind::Suspend { host } => self.poll_suspend(&task, host, deadline).await,
+            TaskKind::AbortSuspend { host } => self.poll_abort_suspend(&task, host, deadline).await,
             TaskKind::Autostart { host, enabled } => self.poll_autostart(task.uuid, host, *enabled, deadline).await,
         }
     }
@@ -259,6 +302,9 @@ impl Platform for Libvirt {
             TaskKind::Start { host } => self.observe_start(&task, host, deadline).await,
             TaskKind::Move { from, to } => self.observe_move(&task, from, to, deadline).await,
             TaskKind::Abort { from, to } => self.observe_abort(&task, from, to, deadline).await,
+            TaskKind::Finish { from, to } => self.observe_move(&task.as_move(from, to), from, to, deadline).await,
+            TaskKind::Suspend { host } => self.observe_suspend(&task, host, deadline).await,
+            TaskKind::AbortSuspend { host } => self.observe_abort_suspend(&task, host, deadline).await,
             TaskKind::Autostart { host, enabled } => self.observe_autostart(task.uuid, host, *enabled, deadline).await,
         }
     }

@@ -2,9 +2,13 @@
 //! waiting half on the target.
 
 use super::desk::Standing;
+use super::domain;
 use super::map::{DomainState, JobKind, move_detail};
 use super::power::{failure, not_there};
-use super::procedure::{AbortJob, GetJob, JOB_COMPLETED_KEEP, Migrate, SetMaxDowntime, migrate_flags, migrate_parameters};
+use super::procedure::{
+    AbortJob, Domain, GetJob, GetXml, JOB_COMPLETED_KEEP, Migrate, SetMaxDowntime, StartPostCopy, migrate_flags,
+    migrate_parameters,
+};
 use super::task::{Task, TaskKind};
 use super::wire::Uuid;
 use super::{Host, Libvirt, Presence, declined};
@@ -15,6 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const MOVE: &str = "move VM";
+const FINISH: &str = "finish the move of a VM";
 const ABORT: &str = "stop the move of a VM";
 const POLL: &str = "poll the move of a VM";
 const OBSERVE: &str = "observe the move of a VM";
@@ -50,8 +55,9 @@ impl Libvirt {
             let set = connection.call(&request, deadline).await;
             set.map_err(|error| error.into_error(MOVE).with("host", from).no_effect())?;
         }
-        let flags = migrate_flags(self.convergence.auto_converge);
-        let parameters = migrate_parameters(self.bandwidth_mib_s, target.config.migrate_address.as_deref());
+        let disks = if self.copy_disks { self.disks_to_copy(source, &there.domain, deadline).await? } else { Vec::new() };
+        let flags = migrate_flags(self.convergence.auto_converge, self.convergence.post_copy, !disks.is_empty());
+        let parameters = migrate_parameters(self.bandwidth_mib_s, target.config.migrate_address.as_deref(), &disks);
         let (from, to) = (from.clone(), to.clone());
         let request = async move {
             let request = Migrate { domain: &there.domain, destination: &destination, parameters: &parameters, flags };
@@ -59,6 +65,15 @@ impl Libvirt {
             answer.map_err(|error| error.into_error(MOVE).with("from", from).with("to", to))
         };
         self.send(&desk, task, deadline, place, request).await
+    }
+
+    /// The disks that have to go along.
+    async fn disks_to_copy(&self, source: &Host, domain: &Domain, deadline: Instant) -> Result<Vec<String>> {
+        let xml = source.call(&GetXml { domain }, &self.workers, deadline).await;
+        let xml = xml.map_err(|error| error.into_error(MOVE).with("host", &source.id).no_effect())?;
+        let definition = domain::read(&xml, &self.shared_paths, true);
+        let definition = definition.map_err(|error| declined(FailureKind::Protocol, MOVE, format!("its definition: {error}")))?;
+        Ok(definition.copied_disks.into_iter().map(|(disk, _)| disk).collect())
     }
 
     /// What a move finds: a VM that can go, or one that is gone already or on its way.
@@ -90,7 +105,7 @@ impl Libvirt {
         }
         match there.state {
             DomainState::Running => Ok(ToMove::Ready(there)),
-            DomainState::Starting | DomainState::ShuttingDown | DomainState::Moving => {
+            DomainState::Starting | DomainState::ShuttingDown | DomainState::Moving | DomainState::Saving => {
                 refuse(FailureKind::Busy, format!("it is {}", there.state.words()))
             }
             state => refuse(FailureKind::Refused, format!("it is {} on {from}", state.words())),
@@ -178,6 +193,27 @@ impl Libvirt {
                 if job == Some(JobKind::MoveAway) { in_transition } else { Ok(Observed::NotDone) }
             }
         }
+    }
+
+    /// Has a move under way run its VM at the target now, its memory following.
+    pub(super) async fn finish_move(&self, task: &Task, from: &HostId, to: &HostId, deadline: Instant) -> Result<Started> {
+        let source = self.host(from, FINISH)?;
+        let refuse = |kind, why: String| Err(declined(kind, FINISH, why));
+        let Some(there) = self.present(from, task.uuid, FINISH, deadline).await?.filter(|there| there.state.is_active()) else {
+            return match self.present(to, task.uuid, FINISH, deadline).await? {
+                Some(there) if there.state == DomainState::Running => Ok(Started::AlreadyDone),
+                _ => Err(not_there(from, FINISH)),
+            };
+        };
+        if there.state == DomainState::Leaving {
+            return Ok(Started::Task(task.to_ref()));
+        }
+        if self.job(source, &there.domain, FINISH, deadline).await? != Some(JobKind::MoveAway) {
+            return refuse(FailureKind::Refused, format!("no move away from {from} is under way"));
+        }
+        let answer = source.call(&StartPostCopy { domain: &there.domain }, &self.workers, deadline).await;
+        answer.map_err(|error| error.into_error(FINISH).with("host", from))?;
+        Ok(Started::Task(task.to_ref()))
     }
 
     pub(super) async fn abort_move(&self, task: &Task, from: &HostId, to: &HostId, deadline: Instant) -> Result<Started> {

@@ -99,7 +99,7 @@ impl Libvirt {
     }
 
     /// What a stop finds: something to stop, or nothing to do.
-    async fn to_stop(&self, task: &Task, id: &HostId, operation: &'static str, deadline: Instant) -> Result<ToStop> {
+    pub(super) async fn to_stop(&self, task: &Task, id: &HostId, operation: &'static str, deadline: Instant) -> Result<ToStop> {
         match self.present(id, task.uuid, operation, deadline).await? {
             Some(there) if there.state == DomainState::ShuttingDown => Ok(ToStop::Settled(Started::Task(task.to_ref()))),
             Some(there) if there.state.is_active() => Ok(ToStop::Running(there)),
@@ -182,7 +182,7 @@ impl Libvirt {
         match there.state {
             DomainState::Running => return Ok(Started::AlreadyDone),
             DomainState::Starting => return Ok(Started::Task(task.to_ref())),
-            DomainState::Moving | DomainState::ShuttingDown => {
+            DomainState::Moving | DomainState::ShuttingDown | DomainState::Saving | DomainState::Leaving => {
                 return refuse(FailureKind::Busy, format!("it is {}", there.state.words()));
             }
             DomainState::Paused | DomainState::Unknown => {
@@ -300,12 +300,12 @@ impl Libvirt {
     }
 }
 
-enum ToStop {
+pub(super) enum ToStop {
     Running(Presence),
     Settled(Started),
 }
 
-async fn place_for_change(host: &Host, operation: &'static str, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+pub(super) async fn place_for_change(host: &Host, operation: &'static str, deadline: Instant) -> Result<OwnedSemaphorePermit> {
     let busy =
         || declined(FailureKind::Busy, operation, "the host has enough to do with earlier requests").with("host", &host.id);
     let place = Arc::clone(&host.changes).acquire_owned();

@@ -199,6 +199,87 @@ procedure! {
     },
     |_input| Ok(())
 }
+procedure! {
+    /// Runs a VM that is being moved at its target, its memory following. Answers when that is ordered.
+    StartPostCopy<'a> { domain: &'a Domain } = 364 -> (),
+    |this, out| { this.domain.encode(out); out.u32(0); }, |_input| Ok(())
+}
+procedure! {
+    /// Saves a VM's memory to the host's disk; it is off then. Answers when it is over.
+    ManagedSave<'a> { domain: &'a Domain } = 182 -> (),
+    |this, out| { this.domain.encode(out); out.u32(0); }, |_input| Ok(())
+}
+procedure! {
+    /// What was measured of each active VM's writing, where that was measured; those that are busy are left out.
+    GetDirtyRates {} = 344 -> Vec<(Domain, Parameters)>,
+    |_this, out| { out.u32(0); out.u32(STATS_DIRTY_RATE); out.u32(STATS_ACTIVE | STATS_NO_WAIT); },
+    |input| input.list(DOMAINS_MAX, |input| Ok((Domain::decode(input)?, Parameters::decode(input, STATISTICS_MAX)?)))
+}
+const STATS_DIRTY_RATE: u32 = 1 << 9;
+const STATS_ACTIVE: u32 = 1;
+const STATS_NO_WAIT: u32 = 1 << 29;
+procedure! {
+    /// Measures for so many seconds how much of its memory a VM writes, by a sample of its pages; answers at once. The other way,
+    /// by a bitmap of pages, ends QEMU 7.2 under emulation.
+    MeasureDirtyRate<'a> { domain: &'a Domain, seconds: i32 } = 427 -> (),
+    |this, out| { this.domain.encode(out); out.i32(this.seconds); out.u32(0); }, |_input| Ok(())
+}
+
+/// A disk's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockInfo {
+    pub(crate) allocation: u64,
+    pub(crate) capacity: u64,
+}
+procedure! {
+    /// How large a disk is, and how much of it holds something.
+    GetBlockInfo<'a> { domain: &'a Domain, disk: &'a str } = 194 -> BlockInfo,
+    |this, out| { this.domain.encode(out); out.text(this.disk); out.u32(0); },
+    |input| { let (allocation, capacity) = (input.u64()?, input.u64()?); input.u64()?; Ok(BlockInfo { allocation, capacity }) }
+}
+
+/// A storage pool as a daemon names it in calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    uuid: Uuid,
+}
+
+impl Pool {
+    fn encode(&self, out: &mut Encoder) {
+        out.text(&self.name);
+        out.fixed(self.uuid.bytes());
+    }
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, XdrError> {
+        let name = input.text(TEXT_MAX)?;
+        let uuid = input.fixed(16)?.try_into().map_err(|_| XdrError::TooShort)?;
+        Ok(Self { name, uuid: Uuid::from_bytes(uuid) })
+    }
+}
+procedure! {
+    /// The storage pools that are up.
+    ListPools {} = 281 -> Vec<Pool>,
+    |_this, out| { out.i32(1); out.u32(LIST_ACTIVE); }, |input| input.list(POOLS_MAX, Pool::decode)
+}
+/// More than any host has.
+const POOLS_MAX: u32 = 4096;
+procedure! {
+    /// Has the daemon look what is in a pool now: what it says is free there is as old as its last look.
+    RefreshPool<'a> { pool: &'a Pool } = 83 -> (),
+    |this, out| { this.pool.encode(out); out.u32(0); }, |_input| Ok(())
+}
+procedure! {
+    /// What is free in a pool, in bytes.
+    GetPoolFree<'a> { pool: &'a Pool } = 87 -> u64,
+    |this, out| this.pool.encode(out),
+    |input| { input.u32()?; input.u64()?; input.u64()?; input.u64() }
+}
+procedure! {
+    /// A pool's definition.
+    GetPoolXml<'a> { pool: &'a Pool } = 88 -> String,
+    |this, out| { this.pool.encode(out); out.u32(0); }, |input| input.text(TEXT_MAX)
+}
+
 const MIGRATE_LIVE: u32 = 1;
 const MIGRATE_PEER_TO_PEER: u32 = 1 << 1;
 const MIGRATE_DEFINE_THERE: u32 = 1 << 3;
@@ -206,12 +287,20 @@ const MIGRATE_UNDEFINE_HERE: u32 = 1 << 4;
 /// While it runs, from daemon to daemon; its definition goes along.
 const MIGRATE_FLAGS: u32 = MIGRATE_LIVE | MIGRATE_PEER_TO_PEER | MIGRATE_DEFINE_THERE | MIGRATE_UNDEFINE_HERE;
 
+/// Disks that are not shared are copied, whole.
+const MIGRATE_COPY_DISKS: u32 = 1 << 6;
 /// The guest is slowed down where its move would not end.
 const MIGRATE_AUTO_CONVERGE: u32 = 1 << 13;
+/// It may be run at its target before its memory is all there, if somebody orders that.
+const MIGRATE_POST_COPY: u32 = 1 << 15;
 
 /// The flags of a move.
-pub(crate) fn migrate_flags(auto_converge: bool) -> u32 {
-    MIGRATE_FLAGS | if auto_converge { MIGRATE_AUTO_CONVERGE } else { 0 }
+pub(crate) fn migrate_flags(auto_converge: bool, post_copy: bool, copies_disks: bool) -> u32 {
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    MIGRATE_FLAGS
+        | flag(auto_converge, MIGRATE_AUTO_CONVERGE)
+        | flag(post_copy, MIGRATE_POST_COPY)
+        | flag(copies_disks, MIGRATE_COPY_DISKS)
 }
 
 procedure! {
@@ -221,12 +310,14 @@ procedure! {
 }
 
 /// The options of a move.
-pub(crate) fn migrate_parameters(bandwidth_mib_s: Option<u64>, address: Option<&str>) -> Parameters {
+pub(crate) fn migrate_parameters(bandwidth_mib_s: Option<u64>, address: Option<&str>, disks: &[String]) -> Parameters {
     let bandwidth = bandwidth_mib_s.map(|limit| ("bandwidth".to_owned(), Value::Ullong(limit)));
     let address = address.map(|address| {
         let is_ipv6 = address.parse::<std::net::Ipv6Addr>().is_ok();
         let uri = if is_ipv6 { format!("tcp://[{address}]") } else { format!("tcp://{address}") };
         ("migrate_uri".to_owned(), Value::Text(uri))
     });
-    Parameters(bandwidth.into_iter().chain(address).collect())
+    // Named one by one: else libvirt would copy those on network storage onto themselves.
+    let disks = disks.iter().map(|disk| ("migrate_disks".to_owned(), Value::Text(disk.clone())));
+    Parameters(bandwidth.into_iter().chain(address).chain(disks).collect())
 }

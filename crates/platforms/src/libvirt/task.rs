@@ -18,6 +18,9 @@ pub(super) enum TaskKind {
     Start { host: HostId },
     Move { from: HostId, to: HostId },
     Abort { from: HostId, to: HostId },
+    Finish { from: HostId, to: HostId },
+    Suspend { host: HostId },
+    AbortSuspend { host: HostId },
     Autostart { host: HostId, enabled: bool },
 }
 
@@ -32,10 +35,18 @@ impl Task {
             Op::MoveVm { from, to, .. } => TaskKind::Move { from: from.clone(), to: to.clone() },
             Op::AbortMove { from, to, .. } => TaskKind::Abort { from: from.clone(), to: to.clone() },
             Op::SetAutostart { host, enabled, .. } => TaskKind::Autostart { host: host.clone(), enabled: *enabled },
-            Op::FinishMove { .. } | Op::SuspendVm { .. } | Op::AbortSuspend { .. } | Op::CallHook { .. } => return None,
+            Op::FinishMove { from, to, .. } => TaskKind::Finish { from: from.clone(), to: to.clone() },
+            Op::SuspendVm { host, .. } => TaskKind::Suspend { host: host.clone() },
+            Op::AbortSuspend { host, .. } => TaskKind::AbortSuspend { host: host.clone() },
+            Op::CallHook { .. } => return None,
             Op::ShutDownHost { .. } | Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => return None,
         };
         Some(Self { uuid, kind })
+    }
+
+    /// The move that it is about.
+    pub(super) fn as_move(&self, from: &HostId, to: &HostId) -> Self {
+        Self { uuid: self.uuid, kind: TaskKind::Move { from: from.clone(), to: to.clone() } }
     }
 
     /// As the journal keeps it: `move:<uuid>:<from>:<to>`. A colon in a host's name is written `%3a`.
@@ -47,6 +58,9 @@ impl Task {
             TaskKind::Start { host } => format!("start:{uuid}:{}", escape(host)),
             TaskKind::Move { from, to } => format!("move:{uuid}:{}:{}", escape(from), escape(to)),
             TaskKind::Abort { from, to } => format!("abort:{uuid}:{}:{}", escape(from), escape(to)),
+            TaskKind::Finish { from, to } => format!("finish:{uuid}:{}:{}", escape(from), escape(to)),
+            TaskKind::Suspend { host } => format!("suspend:{uuid}:{}", escape(host)),
+            TaskKind::AbortSuspend { host } => format!("abort-suspend:{uuid}:{}", escape(host)),
             TaskKind::Autostart { host, enabled: true } => format!("autostart-on:{uuid}:{}", escape(host)),
             TaskKind::Autostart { host, enabled: false } => format!("autostart-off:{uuid}:{}", escape(host)),
         })
@@ -67,6 +81,9 @@ impl Task {
             ("start", None) => TaskKind::Start { host },
             ("move", Some(to)) => TaskKind::Move { from: host, to },
             ("abort", Some(to)) => TaskKind::Abort { from: host, to },
+            ("finish", Some(to)) => TaskKind::Finish { from: host, to },
+            ("suspend", None) => TaskKind::Suspend { host },
+            ("abort-suspend", None) => TaskKind::AbortSuspend { host },
             ("autostart-on", None) => TaskKind::Autostart { host, enabled: true },
             ("autostart-off", None) => TaskKind::Autostart { host, enabled: false },
             _ => return None,
@@ -82,6 +99,9 @@ impl Task {
             TaskKind::Start { host } => format!("its start on {host}"),
             TaskKind::Move { from, to } => format!("its move from {from} to {to}"),
             TaskKind::Abort { from, to } => format!("the stop of its move from {from} to {to}"),
+            TaskKind::Finish { from, to } => format!("the end of its move from {from} to {to}"),
+            TaskKind::Suspend { host } => format!("saving it to disk on {host}"),
+            TaskKind::AbortSuspend { host } => format!("the stop of saving it on {host}"),
             TaskKind::Autostart { host, .. } => format!("the switch of its autostart on {host}"),
         }
     }
@@ -110,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_handle_is_found_again(bytes: [u8; 16], first in ".{0,12}", second in ".{0,12}", which in 0..7usize) {
+        fn every_handle_is_found_again(bytes: [u8; 16], first in ".{0,12}", second in ".{0,12}", which in 0..10usize) {
             let (host, to) = (HostId::new(first), HostId::new(second));
             let kind = match which {
                 0 => TaskKind::ShutDown { host },
@@ -119,6 +139,9 @@ mod tests {
                 3 => TaskKind::Move { from: host, to },
                 4 => TaskKind::Abort { from: host, to },
                 5 => TaskKind::Autostart { host, enabled: true },
+                6 => TaskKind::Finish { from: host, to },
+                7 => TaskKind::Suspend { host },
+                8 => TaskKind::AbortSuspend { host },
                 _ => TaskKind::Autostart { host, enabled: false },
             };
             let task = Task { uuid: Uuid::from_bytes(bytes), kind };

@@ -7,6 +7,8 @@ use ridethrough_model::{Mono, TookEffect, VmPower};
 use std::future::poll_fn;
 use std::task::Poll;
 
+mod rungs;
+
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn cx(limit: Duration) -> Cx {
@@ -14,17 +16,24 @@ fn cx(limit: Duration) -> Cx {
 }
 
 fn driver(fakes: &[(&str, &Fake)]) -> Libvirt {
+    driver_with(fakes, |_| ())
+}
+
+fn driver_with(fakes: &[(&str, &Fake)], change: impl FnOnce(&mut Config)) -> Libvirt {
     let host = |(name, fake): &(&str, &Fake)| (HostId::new(*name), HostConfig::at(fake.uri.parse().unwrap()));
     let hosts = fakes.iter().map(host).collect();
-    let config = Config {
+    let mut config = Config {
         platform: PlatformId::new("lab"),
         hosts,
         bandwidth_mib_s: None,
         convergence: Convergence::default(),
+        copy_disks: false,
+        suspend: SuspendRoom::default(),
         shared_paths: Vec::new(),
         tls: None,
         ssh: SshLogin::default(),
     };
+    change(&mut config);
     Libvirt::new(config, Workers::new()).unwrap()
 }
 
@@ -280,6 +289,8 @@ async fn what_is_not_ours_is_refused_by_name() {
                 hosts: BTreeMap::new(),
                 bandwidth_mib_s: None,
                 convergence: Convergence::default(),
+                copy_disks: false,
+                suspend: SuspendRoom::default(),
                 shared_paths: vec![],
                 tls: None,
                 ssh: SshLogin::default()
