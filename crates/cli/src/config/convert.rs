@@ -6,7 +6,7 @@ use super::Config;
 use super::section::back::Ready;
 use super::section::hook::Hooks;
 use super::section::host::{Feed, Host};
-use super::section::libvirt::LibvirtSsh;
+use super::section::libvirt::{LibvirtSsh, LibvirtSuspend};
 use super::section::nut::TlsFault;
 use super::section::order::Order;
 use super::section::outage::{Destination, Domain, ForceOff, Match, OnOutage, Tier};
@@ -240,6 +240,7 @@ pub(super) fn rungs(tier: &Tier) -> Vec<model::OnOutage> {
     let Some(written) = &tier.on_outage else { return vec![model::OnOutage::ShutDown] };
     let rung = |rung: &OnOutage| match rung {
         OnOutage::Move => model::OnOutage::Move,
+        OnOutage::Suspend => model::OnOutage::Suspend,
         OnOutage::ShutDown => model::OnOutage::ShutDown,
     };
     written.iter().map(|written| rung(written)).collect()
@@ -284,7 +285,10 @@ impl Libvirt {
             convergence: libvirt::Convergence {
                 auto_converge: written.auto_converge.unwrap_or(true),
                 max_downtime_ms: written.max_downtime.as_ref().map(|time| time.0.0.max(1)),
+                post_copy: written.post_copy.unwrap_or(false),
             },
+            copy_disks: written.copy_disks.unwrap_or(false),
+            suspend: written.suspend.as_ref().map(LibvirtSuspend::to_driver).unwrap_or_default(),
             shared_paths: written.shared_paths.clone(),
             tls: written.tls.as_ref().map(|tls| tls.to_driver()).transpose()?,
             ssh: written.ssh.as_ref().map(LibvirtSsh::to_driver).unwrap_or_default(),

@@ -49,6 +49,7 @@ const TABLES: &[(&str, &str)] = &[
     ("[[domain]]", "Domain"),
     ("[platform.NAME.libvirt]", "Libvirt"),
     ("tls of a libvirt platform", "LibvirtTls"),
+    ("suspend of a libvirt platform", "LibvirtSuspend"),
     ("ssh of a libvirt platform", "LibvirtSsh"),
     ("hosts.HOST of a libvirt platform", "HostConfig"),
     ("[platform.NAME.vsphere]", "Vsphere"),

@@ -137,6 +137,15 @@ pub(crate) struct Libvirt {
     pub(crate) auto_converge: Option<bool>,
     /// How long a guest may stand still at the end of its move; longer lets moves end sooner. Default: QEMU's own, 300 ms.
     pub(crate) max_downtime: Option<Time>,
+    /// Whether a move that does not end otherwise may be finished by post-copy: the VM runs at its target and its memory follows.
+    /// Done only where that ends before the last safe moment. While it lasts the VM is lost if either host or the network between
+    /// them fails. Default: `false`.
+    pub(crate) post_copy: Option<bool>,
+    /// Whether VMs with disks in local files may be moved, their disks copied along. The target needs a storage pool of the same path
+    /// with enough room; the copy left behind is not deleted. The disks' bytes count in the time a move takes. Default: `false`.
+    pub(crate) copy_disks: Option<bool>,
+    /// What every host can take when VMs are saved to disk. Without it none is, whatever `on_outage` says.
+    pub(crate) suspend: Option<libvirt::LibvirtSuspend>,
     /// Folders that are the same storage on every host, such as an NFS mount. A disk in none of them, and on no network
     /// storage, keeps its VM from being moved.
     #[serde(default)]
@@ -181,6 +190,11 @@ impl Ups {
 }
 
 impl Platform {
+    /// Whether it is said what its hosts can take when VMs are saved to disk.
+    pub(crate) fn says_suspend(&self) -> bool {
+        matches!(self, Self::Libvirt(libvirt) if libvirt.suspend.is_some())
+    }
+
     /// The names of its hosts.
     pub(crate) fn hosts(&self) -> Box<dyn Iterator<Item = &At<String>> + '_> {
         match self {

@@ -7,6 +7,7 @@ use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, feed_health};
 use crate::place::{Room, move_time_max};
 use crate::plan_outage::{ActingHost, FORCE_LEAD};
+use crate::plan_suspend::suspend_time;
 use crate::schedule::{BATTERY, Curve, Feeding, Grid, Host, Problem, Receiver, Source, Vm};
 use crate::snapshot::Snapshot;
 use ridethrough_model::policy::OnOutage;
@@ -189,7 +190,10 @@ fn vms(snapshot: &Snapshot<'_>, known: &[&ActingHost<'_>], draws: &Draws, grid: 
         let tier = snapshot.policy.tier(rank);
         let is_going = snapshot.is_going_down(&vm.host);
         let stop = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
-        let stopping = snapshot.known.get(&stop).filter(|known| known.is_in_flight).map(|known| (known.since, tier.stop_budget));
+        let save = Op::SuspendVm { vm: vm.id.clone(), host: vm.host.clone() };
+        let begun = |op: &Op| snapshot.known.get(op).filter(|known| known.is_in_flight).map(|known| known.since);
+        let saving = begun(&save).map(|since| (since, suspend_time(snapshot, vm).unwrap_or(tier.stop_budget)));
+        let stopping = begun(&stop).map(|since| (since, tier.stop_budget)).or(saving);
         let moving = snapshot.move_in_flight(&vm.id).map(|(_, known)| (known.since, move_time_max(snapshot, vm)));
         let ends = |(since, lasts): (Option<Mono>, Millis)| {
             let end = since.unwrap_or(snapshot.now) + lasts;

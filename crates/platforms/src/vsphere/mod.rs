@@ -167,7 +167,13 @@ fn inner_deadline(cx: &Cx) -> Instant {
 #[async_trait]
 impl Platform for Vsphere {
     fn capability(&self) -> PlatformCapability {
-        PlatformCapability { can_move: self.hosts > 1, has_autostart: self.is_experimental, in_flight_max: IN_FLIGHT_MAX }
+        PlatformCapability {
+            can_move: self.hosts > 1,
+            // How fast a datastore takes images is not known here: nothing is planned with it yet.
+            can_suspend: false,
+            has_autostart: self.is_experimental,
+            in_flight_max: IN_FLIGHT_MAX,
+        }
     }
 
     async fn inventory(&self, cx: &Cx) -> Result<Inventory> {

@@ -19,6 +19,7 @@ pub(super) fn lint(config: &Config, findings: &mut Findings) {
         let subject = Subject::new("tier", &entry.value.name, entry);
         matches(config, rank, entry, &subject, findings);
         ladder(&entry.value, &subject, findings);
+        savings(config, &entry.value, &subject, findings);
         let are_places = places(config, &entry.value, &subject, findings);
         if are_places && rungs(&entry.value).contains(&OnOutage::Move) {
             same_power(config, &entry.value, &subject, findings);
@@ -57,12 +58,18 @@ fn ladder(tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
         if rungs.is_empty() {
             let message = "nothing is said to be done with its VMs: they are shut down.";
             findings.warning("RT0119", subject, Some(written.span()), message, "Write `[\"shut-down\"]`, if that is meant.");
-        } else if has_twice || rungs == [OnOutage::ShutDown, OnOutage::Move] {
-            let message = "what is shut down cannot be moved any more.";
-            findings.error("RT0119", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
+        } else if has_twice || rungs.iter().rev().skip(1).any(|rung| *rung == OnOutage::ShutDown) {
+            let message = if rungs.contains(&OnOutage::Suspend) {
+                "what is shut down can be neither moved nor saved to disk any more."
+            } else {
+                "what is shut down cannot be moved any more."
+            };
+            findings.error("RT0119", subject, Some(written.span()), message, &format!("Write `{}`.", in_order(&rungs)));
         } else if !rungs.contains(&OnOutage::ShutDown) {
-            let message = "its VMs are to be moved only; those that cannot be moved in time are shut down all the same.";
-            findings.info("RT0119", subject, Some(written.span()), message, "Write `[\"move\", \"shut-down\"]`.");
+            let what = if rungs.contains(&OnOutage::Suspend) { "moved or saved to disk" } else { "moved" };
+            let message =
+                format!("its VMs are to be {what} only; those that cannot be {what} in time are shut down all the same.");
+            findings.info("RT0119", subject, Some(written.span()), &message, &format!("Write `{}`.", in_order(&rungs)));
         }
     }
     match &tier.move_to {
@@ -88,6 +95,35 @@ fn ladder(tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
         }
         _ => {}
     }
+}
+
+/// The rungs as they should stand: shutting down last, each once.
+fn in_order(rungs: &[OnOutage]) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for rung in rungs.iter().filter(|rung| **rung != OnOutage::ShutDown) {
+        let word = if *rung == OnOutage::Move { "\"move\"" } else { "\"suspend\"" };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.push("\"shut-down\"");
+    format!("[{}]", words.join(", "))
+}
+
+/// Saving to disk needs to know how fast that goes, and where to.
+fn savings(config: &Config, tier: &Tier, subject: &Subject<'_>, findings: &mut Findings) {
+    let is_of_tier = |name: &str| tier.matches.platform.as_ref().is_none_or(|pattern| glob(pattern, name));
+    let without = config.platforms.iter().filter(|(name, platform)| is_of_tier(name) && !platform.value.says_suspend());
+    let without: Vec<&str> = without.map(|(name, _)| name.as_str()).collect();
+    if without.is_empty() || !rungs(tier).contains(&OnOutage::Suspend) {
+        return;
+    }
+    let message = format!(
+        "its VMs on platform {} are never saved to disk: how fast that goes and how much room there is is not said.",
+        some(&without)
+    );
+    let remedy = "Add `suspend = { rate = \"...\", space = \"...\" }` to the platform, or take \"suspend\" out of `on_outage`.";
+    findings.warning("RT0119", subject, tier.on_outage.as_ref().map(|written| written.span()), &message, remedy);
 }
 
 /// Whether each destination is one.

@@ -3,7 +3,8 @@
 
 use super::nut::{self, TlsFault};
 use crate::config::secret::{KeyFile, SecretSource};
-use crate::config::value::At;
+use crate::config::value::{At, Data};
+use ridethrough_model::SuspendRoom;
 use ridethrough_platforms::libvirt;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +21,16 @@ pub(crate) struct LibvirtTls {
     pub(crate) certificate: Option<At<PathBuf>>,
     /// The private key of `certificate`, libvirt's `clientkey.pem`, in PEM without a passphrase.
     pub(crate) key: Option<At<SecretSource>>,
+}
+
+/// What a host can take when VMs are saved to disk. libvirt tells neither, so both must be said, and must hold for the weakest host.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LibvirtSuspend {
+    /// What is surely written per second to `/var/lib/libvirt/qemu/save`, such as `"200MiB"`: the slowest that was measured there.
+    pub(crate) rate: Data,
+    /// What saved VMs may take there in all, such as `"64GiB"`. It must really be free. What images lie there already is subtracted.
+    pub(crate) space: Data,
 }
 
 /// Logins on hosts at `qemu+ssh://` addresses, with the system's own `ssh`.
@@ -50,6 +61,12 @@ impl LibvirtTls {
     pub(crate) fn to_driver(&self) -> Result<libvirt::Tls, TlsFault> {
         let (trust, identity) = nut::setup(Some(&self.ca), None, self.certificate.as_ref(), self.key.as_ref())?;
         Ok(libvirt::Tls { trust, identity })
+    }
+}
+
+impl LibvirtSuspend {
+    pub(crate) fn to_driver(&self) -> SuspendRoom {
+        SuspendRoom { rate: Some(self.rate.0), space: Some(self.space.0) }
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) struct Tier {
     /// Which VMs belong to it.
     #[serde(rename = "match", default)]
     pub(crate) matches: Match,
-    /// What is tried with them, in this order. What cannot be moved in time is shut down, also where that is not said. Default:
-    /// `["shut-down"]`.
+    /// What is tried with them, in this order. What can be neither moved nor saved to disk in time is shut down, also where that is
+    /// not said. Default: `["shut-down"]`.
     pub(crate) on_outage: Option<At<Vec<At<OnOutage>>>>,
     /// Where they may be moved, in order of preference. Default, with `"move"` above: `[{ same_site = true }]`.
     pub(crate) move_to: Option<At<Vec<At<Destination>>>>,
@@ -81,6 +81,9 @@ pub(crate) struct Match {
 pub(crate) enum OnOutage {
     /// Move it, running, to a host that keeps power.
     Move,
+    /// Save its memory to its host's disk, from where it is started again as it was. Done only where the platform's `suspend` says how
+    /// fast that goes and how much room there is, and it ends before the clean shutdown would have to begin.
+    Suspend,
     /// Shut its guest down cleanly.
     ShutDown,
 }
