@@ -65,7 +65,7 @@ enum Target {
 fn part_of(watched: &Watched) -> Part {
     match watched {
         Watched::Ups(id) | Watched::Followers(id) => Part::Ups(id.clone()),
-        Watched::Platform(id) => Part::Platform(id.clone()),
+        Watched::Platform(id) | Watched::Measure(id) => Part::Platform(id.clone()),
         Watched::Host(id, _) => Part::Host(id.clone()),
         Watched::Load(id, _) => Part::Load(id.clone()),
     }

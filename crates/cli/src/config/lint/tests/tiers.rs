@@ -157,12 +157,6 @@ fn what_is_done_with_a_tier_must_fit_together() {
 }
 
 #[test]
-fn point_3_vms_are_saved_to_disk_only_where_it_is_said_how() {
-    check("on_outage = [\"move\", \"shut-down\"]", "on_outage = [\"move\", \"suspend\", \"shut-down\"]", expect![[r#""#]]);
-    check("on_outage = [\"move\", \"shut-down\"]", "on_outage = [\"shut-down\", \"suspend\"]", expect![[r#""#]]);
-}
-
-#[test]
 fn what_is_no_destination() {
     check(
         "[{ same_site = true }]",
