@@ -50,7 +50,7 @@ async fn point_3_managed_save_that_finds_no_room_or_is_stopped_leaves_the_guest_
         return;
     }
     let estate = Estate::new(1);
-    estate.start(1, &Guest { memory_mib: 160, ..Guest::new("web", &[]) }.with("rt.ws=100 rt.dirty=10"));
+    estate.start(1, &Guest { memory_mib: 256, ..Guest::new("web", &[]) }.with("rt.ws=100 rt.dirty=10"));
     let vm = estate.vm("web");
     let driver = estate.driver();
     let mount = "mkdir -p /var/lib/libvirt/qemu/save && mount -t tmpfs -o size=4m none /var/lib/libvirt/qemu/save";

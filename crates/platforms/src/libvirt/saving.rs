@@ -42,6 +42,10 @@ impl Libvirt {
             Some(job) => return refuse(FailureKind::Busy, job.words().to_owned()),
             None => {}
         }
+        // At its beginning and end no job is told of.
+        if there.state == DomainState::Saving {
+            return Ok(Started::Task(task.to_ref()));
+        }
         if !matches!(there.state, DomainState::Running | DomainState::Paused) {
             return refuse(FailureKind::Busy, format!("it is {}", there.state.words()));
         }
@@ -75,6 +79,8 @@ impl Libvirt {
         Ok(match (job, standing) {
             (Some(job), _) if job.kind == JobKind::Saving => Progress::Running { done_ppm: job.done_ppm },
             (_, Some(Standing::UnderWay)) => Progress::Running { done_ppm: None },
+            // At its beginning and end no job is told of.
+            _ if there.state == DomainState::Saving => Progress::Running { done_ppm: None },
             (_, Some(Standing::Failed(failure))) => Progress::Failed(failure),
             (_, Some(Standing::Answered)) => Progress::Failed(failure(
                 FailureKind::Refused,
@@ -95,7 +101,8 @@ impl Libvirt {
             let is_elsewhere = self.elsewhere(task.uuid, id, deadline).await.active.is_some();
             return Ok(if is_elsewhere { Observed::NotDone } else { Observed::Done });
         }
-        let is_saving = self.desks.of(task.uuid).is_under_way(task)
+        let is_saving = there.state == DomainState::Saving
+            || self.desks.of(task.uuid).is_under_way(task)
             || self.job(self.host(id, OBSERVE)?, &there.domain, OBSERVE, deadline).await? == Some(JobKind::Saving);
         Ok(if is_saving { Observed::InTransition(task.to_ref()) } else { Observed::NotDone })
     }
@@ -111,7 +118,7 @@ impl Libvirt {
         match self.job(host, &there.domain, ABORT, deadline).await? {
             Some(JobKind::Saving) => {}
             Some(job) => return refuse(FailureKind::Refused, format!("it is not being saved; {}", job.words())),
-            None if self.desks.of(task.uuid).is_under_way(&of_saving) => {
+            None if there.state == DomainState::Saving || self.desks.of(task.uuid).is_under_way(&of_saving) => {
                 return refuse(FailureKind::Busy, "the saving is just beginning or ending".to_owned());
             }
             None => return Ok(Started::AlreadyDone),
@@ -139,7 +146,8 @@ impl Libvirt {
             return Ok(Observed::NotDone);
         }
         let of_saving = Task { uuid: task.uuid, kind: TaskKind::Suspend { host: id.clone() } };
-        let is_saving = self.desks.of(task.uuid).is_under_way(&of_saving)
+        let is_saving = there.state == DomainState::Saving
+            || self.desks.of(task.uuid).is_under_way(&of_saving)
             || self.job(self.host(id, ABORT)?, &there.domain, ABORT, deadline).await? == Some(JobKind::Saving);
         Ok(if is_saving { Observed::InTransition(task.to_ref()) } else { Observed::Done })
     }

@@ -54,6 +54,16 @@ async fn point_3_a_saving_under_way_is_taken_over_and_can_be_stopped() {
 }
 
 #[tokio::test]
+async fn point_3_a_vm_that_is_just_being_saved_without_a_job_is_not_given_up() {
+    let fake = Fake::new([FakeVm { state: (3, 3), ..FakeVm::running(1) }]).await;
+    let driver = driver(&[("a", &fake)]);
+    let saving = task(&driver, &save(1)).await;
+    assert_eq!(driver.poll(&saving, &cx(LIMIT)).await.unwrap(), Progress::Running { done_ppm: None });
+    assert!(matches!(driver.observe(&save(1), &cx(LIMIT)).await.unwrap(), Observed::InTransition(_)));
+    assert_eq!(fake.count::<ManagedSave>(), 0);
+}
+
+#[tokio::test]
 async fn point_3_a_guest_that_went_down_before_it_was_saved_is_not_pretended_to_be() {
     let fake = Fake::new([off(1)]).await;
     let driver = driver(&[("a", &fake)]);
