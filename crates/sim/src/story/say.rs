@@ -188,6 +188,7 @@ pub(super) fn status(world: &World) -> String {
                 (Doing::Stopping, _) => "stopping".to_owned(),
                 (Doing::Starting, _) => "starting".to_owned(),
                 (Doing::Moving { to, .. }, _) => format!("moving to {to}"),
+                (Doing::Saving, _) => "being saved to disk".to_owned(),
                 (Doing::Nothing, true) => "runs".to_owned(),
                 (Doing::Nothing, false) => "off".to_owned(),
             };

@@ -174,7 +174,15 @@ impl Builder {
         let hosts = reality.hosts.keys().map(|id| (id.clone(), info(id))).collect();
         let policy = &self.config.policy;
         let move_rate = policy.move_bandwidth.scaled(1, u64::from(policy.moves_per_host.max(1)));
-        let estate = Estate { platform, hosts, move_rate, moves_fail_percent: 0, tells_why_off: true };
+        let estate = Estate {
+            platform,
+            hosts,
+            move_rate,
+            moves_fail_percent: 0,
+            tells_why_off: true,
+            save_rate: Bytes::ZERO,
+            saves_fail_percent: 0,
+        };
         let (faults, script) = (Faults::default(), Vec::new());
         Ok(Setup { config: self.config, reality, estate, faults, script, plant: None })
     }
