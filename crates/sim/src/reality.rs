@@ -3,6 +3,10 @@
 //! Not here: who asks, how long answers travel, what the controller believes. Begin reading in [`Reality::advance`] (power) and
 //! [`Reality::come_due`] (what ends by itself).
 
+mod due;
+
+pub use due::{Due, LossKind};
+
 use crate::battery::Battery;
 use crate::stoppable::Stoppable;
 use crate::world::HookFate;
@@ -166,38 +170,6 @@ impl Vm {
         let (ready_takes, up_at, turn) = (Millis::ZERO, Millis::ZERO, 0);
         Self { known, power, stop_takes, start_takes, is_hung, refuses, is_restless, doing, ready_takes, up_at, is_told_off, turn }
     }
-}
-
-/// How a VM was lost: not shut down, but ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LossKind {
-    /// Its host's power ended.
-    PowerEnded,
-    /// It was powered off.
-    PoweredOff,
-    /// Its host went down with it.
-    HostWentDown,
-}
-
-/// Something that ends by itself, unless its turn is over by then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// A guest has shut down.
-    VmStopped(VmId, u64),
-    /// A VM has started.
-    VmStarted(VmId, u64),
-    /// A VM is saved to disk.
-    VmSaved(VmId, u64),
-    /// The disk takes no more; the VM goes on.
-    SaveFails(VmId, u64),
-    /// A move has ended.
-    MoveEnds(VmId, u64),
-    /// A move breaks off half way; the VM goes on where it was.
-    MoveFails(VmId, u64),
-    /// A host has gone down.
-    HostDown(HostId, u64),
-    /// A host has come up.
-    HostUp(HostId, u64),
 }
 
 /// Everything true.
