@@ -168,7 +168,20 @@ impl Vm {
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
         let (is_hung, refuses, is_restless, is_told_off, doing) = (false, false, false, false, Doing::Nothing);
         let (ready_takes, up_at, turn) = (Millis::ZERO, Millis::ZERO, 0);
-        Self { known, power, stop_takes, start_takes, is_hung, refuses, is_restless, doing, ready_takes, up_at, is_told_off, turn }
+        Self {
+            known,
+            power,
+            stop_takes,
+            start_takes,
+            is_hung,
+            refuses,
+            is_restless,
+            doing,
+            ready_takes,
+            up_at,
+            is_told_off,
+            turn,
+        }
     }
 }
 

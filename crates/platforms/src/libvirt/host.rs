@@ -195,7 +195,7 @@ impl Host {
             Ok::<_, CallError>(vms)
         };
         let (first, second, third, fourth) = tokio::join!(lane(), lane(), lane(), lane());
-        let vms: Vec<(DomainState, bool, Vm)> = [first?, second?, third?, fourth?].into_iter().flatten().collect();
+        let vms: Vec<(DomainState, Signs, Vm)> = [first?, second?, third?, fourth?].into_iter().flatten().collect();
         // Images that lie there already have taken their part.
         let saved = vms.iter().filter(|(state, ..)| *state == DomainState::Saved).map(|(_, _, vm)| vm.memory).sum();
         info.suspend = SuspendRoom { space: with.suspend.space.map(|space| space - saved), ..with.suspend };

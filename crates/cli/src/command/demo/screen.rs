@@ -208,7 +208,7 @@ impl Screen {
                 let percent = demo.world.reality.share_done(&vm.known.id).unwrap_or(0) / 10_000;
                 (Ink::Move, format!("{name}→{} {percent}%", to.as_str().trim_start_matches("kvm-")))
             }
-            Doing::Stopping => (Ink::Warn, format!("{name}↓")),
+            Doing::Stopping | Doing::Saving => (Ink::Warn, format!("{name}↓")),
             Doing::Starting => (Ink::Return, format!("{name}↑")),
             Doing::Nothing if !vm.known.power.is_active() => (Ink::Faint, format!("({name})")),
             Doing::Nothing if self.homes.get(&vm.known.id) != Some(&vm.known.host) => (Ink::Move, name.clone()),
