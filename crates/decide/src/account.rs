@@ -245,18 +245,14 @@ impl Account {
     #[must_use]
     pub fn in_short(&self) -> String {
         let lasted = self.lasted().map_or_else(|| "a time that was not seen whole".to_owned(), |lasted| lasted.to_string());
-        let count = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
-        let done: Vec<String> = [
-            count(self.stopped.len(), "VMs told to stop"),
-            count(self.moved.len(), "moved"),
-            count(self.forced.len(), "powered off"),
-            count(self.fell.len(), "fallen"),
-            count(self.hosts_down.len(), "hosts down"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let done = if done.is_empty() { "nothing was touched".to_owned() } else { done.join(", ") };
+        let counts = [&self.stopped, &self.moved, &self.forced, &self.fell].map(|vms| vms.len());
+        let hosts = self.hosts_down.len();
+        let done = if counts.iter().sum::<usize>() + hosts == 0 {
+            "nothing was touched".to_owned()
+        } else {
+            let [stopped, moved, forced, fell] = counts;
+            format!("VMs told to stop: {stopped}, moved: {moved}, powered off: {forced}, fallen: {fell}; hosts down: {hosts}")
+        };
         let left = self.upses.iter().filter_map(|(id, ups)| {
             let least = ups.least.as_ref()?;
             let charge = least.charge.map_or_else(|| "unknown charge".to_owned(), |charge| charge.to_string());
@@ -265,8 +261,8 @@ impl Account {
             Some(format!("UPS {id} was on battery for {on_battery} and had {charge}{runtime} left"))
         });
         let left: Vec<String> = left.collect();
-        let left = if left.is_empty() { String::new() } else { format!("; {}", left.join("; ")) };
-        format!("it lasted {lasted}: {done}{left}")
+        let left = if left.is_empty() { "no battery was read".to_owned() } else { left.join("; ") };
+        format!("it lasted {lasted}; {done}; {left}")
     }
 }
 

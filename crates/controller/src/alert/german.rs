@@ -44,6 +44,20 @@ const CATALOGUE: &[(&str, &str)] = &[
         "run {} did not end before the last stop; it is taken up",
         "Lauf {1} war beim letzten Anhalten nicht zu Ende; er wird fortgesetzt",
     ),
+    (
+        "The incident is over: {}. `ridethrough runs show {}` has the whole record.",
+        "Der Ausfall ist vorbei: {1}. `ridethrough runs show {2}` zeigt den ganzen Bericht.",
+    ),
+    (
+        "it lasted {}; VMs told to stop: {}, moved: {}, powered off: {}, fallen: {}; hosts down: {}; {}",
+        "er dauerte {1}; VMs angehalten: {2}, verschoben: {3}, ausgeschaltet: {4}, gefallen: {5}; Hosts aus: {6}; {7}",
+    ),
+    ("it lasted {}; nothing was touched; {}", "er dauerte {1}; nichts wurde angefasst; {2}"),
+    ("a time that was not seen whole", "eine Zeit, die nicht ganz gesehen wurde"),
+    ("a time not seen whole", "eine Zeit, die nicht ganz gesehen wurde,"),
+    ("no battery was read", "keine Batterie wurde gelesen"),
+    ("UPS {} was on battery for {} and had {} left", "USV {1} lief {2} auf Batterie und hatte noch {3}"),
+    ("UPS {} was on battery for {} and had {} left; {}", "USV {1} lief {2} auf Batterie und hatte noch {3}; {4}"),
     ("Not everything came back: {}.", "Nicht alles ist wieder da: {1}."),
     (
         "Hosts go down from now on ({}): {}, {} shut down. What is said after this may reach nobody before the power is back.",
@@ -206,7 +220,7 @@ const CATALOGUE: &[(&str, &str)] = &[
 ];
 
 /// More than any sentence needs: what others say may look like ours.
-const DEPTH_MAX: usize = 4;
+const DEPTH_MAX: usize = 8;
 
 /// The same in German; in English where the catalogue does not have it.
 #[must_use]
