@@ -118,7 +118,17 @@ fn python() -> String {
 
 fn document(text: &str) -> Value {
     let value: toml::Value = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    serde_json::to_value(value).expect("plain data")
+    plain(value)
+}
+
+/// As JSON has it: a date is text there.
+fn plain(value: toml::Value) -> Value {
+    match value {
+        toml::Value::Datetime(date) => Value::String(date.to_string()),
+        toml::Value::Array(list) => list.into_iter().map(plain).collect(),
+        toml::Value::Table(table) => table.into_iter().map(|(key, value)| (key, plain(value))).collect(),
+        other => serde_json::to_value(other).expect("plain data"),
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn typing_mistakes_in_names_of_tables_drivers_and_values_are_shown_too() {
               |
             7 | on_outage = ["mvoe"]
               |              ^^^^^^
-              = Did you mean `move`? Known here: `move` or `shut-down`.
+              = Did you mean `move`? Known here: `move`, `suspend`, `shut-down`.
         "#]],
     );
 }
