@@ -23,7 +23,9 @@ pub use health::Health;
 pub use hold::{Abort, ByRequest, Hold, HoldRequest};
 pub use plan::{Fate, HostEnd, Plan, PlanAnswer, PlanScope, PlannedAction, UpsEnd};
 pub use run::{Action, Event, EventsPage, Run, RunDetail, RunSummary, Runs};
-pub use status::{Alert, Battery, Configuration, Domain, Finding, Host, LastResort, Load, RefusedConfiguration, Status, Ups, Vm};
+pub use status::{
+    Alert, Battery, Configuration, Domain, Finding, Guard, Host, LastResort, Load, RefusedConfiguration, Status, Ups, Vm,
+};
 
 /// The start of every path.
 pub const BASE: &str = "/api/v1";

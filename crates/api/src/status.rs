@@ -35,6 +35,9 @@ pub struct Status {
     /// A hold in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Automation of the platforms that would act against a run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Guard>,
     /// How each way alerts go does, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
@@ -43,6 +46,25 @@ pub struct Status {
     pub configuration: Option<Configuration>,
     /// What is wrong or missing now.
     pub findings: Vec<Finding>,
+}
+
+/// Automation of a platform that would act against a run: disarmed first, put back last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guard {
+    /// Its id: platform and what its driver calls it.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it does by itself.
+    pub does: String,
+    /// The hosts it acts on.
+    pub hosts: Vec<String>,
+    /// Its value now, in its platform's words.
+    pub value: String,
+    /// It would act against a run.
+    pub is_armed: bool,
+    /// What it is put back to at the end of the run; null unless we have disarmed it.
+    pub put_back_to: Option<String>,
 }
 
 /// Which configuration is in force.

@@ -3,6 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod arm;
 mod ask;
+mod automation;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod events;

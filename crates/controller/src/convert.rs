@@ -6,7 +6,7 @@ use crate::plan_order::in_order;
 use crate::server::{Configuration, Present};
 use ridethrough_api as api;
 use ridethrough_decide::{
-    ActionPhase, ActionView, BatteryView, DomainPhase, DomainView, HoldView, HostVerdict, HostView, LoadView, RunView,
+    ActionPhase, ActionView, BatteryView, DomainPhase, DomainView, GuardView, HoldView, HostVerdict, HostView, LoadView, RunView,
     SourceKind, UpsView, VmView,
 };
 use ridethrough_model::plan::Gate;
@@ -32,9 +32,22 @@ pub(crate) fn status(now: &Present, deliveries: &BTreeMap<String, Delivery>) -> 
         vms: view.vms.iter().map(vm).collect(),
         run: view.run.as_ref().map(run),
         hold: view.hold.as_ref().map(hold),
+        guards: view.guards.iter().map(guard).collect(),
         alerts: deliveries.iter().map(alert).collect(),
         configuration: configuration(&now.facts.configuration),
         findings: refused(&now.facts.configuration).iter().chain(&view.findings).chain(&undelivered).map(finding).collect(),
+    }
+}
+
+fn guard(guard: &GuardView) -> api::Guard {
+    api::Guard {
+        id: guard.id.to_string(),
+        name: guard.name.clone(),
+        does: guard.kind.words().to_owned(),
+        hosts: guard.hosts.iter().map(ToString::to_string).collect(),
+        value: guard.value.clone(),
+        is_armed: guard.is_armed,
+        put_back_to: guard.put_back_to.clone(),
     }
 }
 
@@ -377,7 +390,7 @@ fn gate_text(gate: &Gate, plan: &Plan, names: &Names) -> String {
         Gate::StopDue { .. } => "the first stop of its tier is due".to_owned(),
         Gate::StartDue { .. } => "the first start of its tier is due".to_owned(),
         Gate::TierStopped { .. } => "no VM of its tier is being stopped any more".to_owned(),
-        Gate::VmReady(vm) => format!("VM {} is ready", names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)),
+        Gate::VmReady(vm) => format!("VM {} is ready", names.vm(vm)),
     }
 }
 
@@ -397,5 +410,7 @@ fn op_word(op: &Op) -> &'static str {
         Op::StopLoad { .. } => "stop-load",
         Op::StartLoad { .. } => "start-load",
         Op::CallHook { .. } => "call-hook",
+        Op::DisarmGuard { .. } => "disarm-guard",
+        Op::RestoreGuard { .. } => "restore-guard",
     }
 }

@@ -5,12 +5,26 @@ use ridethrough_api::Event;
 use ridethrough_decide::estimate::Estimator;
 use ridethrough_model::entry::{Home, Outcome, RunEnd, UpsFacts};
 use ridethrough_model::{
-    ActionId, BatteryState, Entry, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, UpsId, VmId,
+    ActionId, BatteryState, Entry, GuardId, Mono, Op, Plan, PlanCause, PlanReport, PowerEvent, Record, RunId, Severity, UpsId,
+    VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of VMs, for people.
-pub type Names = BTreeMap<VmId, String>;
+/// Names for people of what has an id: VMs, and automation of platforms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of VMs.
+    pub vms: BTreeMap<VmId, String>,
+    /// Of automation.
+    pub guards: BTreeMap<GuardId, String>,
+}
+
+impl Names {
+    /// A VM's name, or its id where that is not known.
+    pub(crate) fn vm(&self, vm: &VmId) -> String {
+        self.vms.get(vm).map_or_else(|| vm.to_string(), Clone::clone)
+    }
+}
 
 /// Knows what the records so far said, so that a later one can be told without its numbers.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +55,7 @@ impl Narrator {
 
     /// Learns more names.
     pub fn learn(&mut self, names: impl IntoIterator<Item = (VmId, String)>) {
-        self.names.extend(names);
+        self.names.vms.extend(names);
     }
 
     /// Forgets the actions of runs that are over; names stay.
@@ -105,10 +119,13 @@ impl Narrator {
     fn take_in(&mut self, record: &Record) {
         let name = |(vm, home): (&VmId, &Home)| (vm.clone(), home.name.clone());
         match &record.entry {
-            Entry::IncidentOpened { homes, .. } => self.names.extend(homes.iter().map(name)),
-            Entry::HomeAdded { vm, home } => self.names.extend([name((vm, home))]),
+            Entry::IncidentOpened { homes, .. } => self.names.vms.extend(homes.iter().map(name)),
+            Entry::GuardRecorded { guard, state } => {
+                self.names.guards.insert(guard.clone(), state.name.clone());
+            }
+            Entry::HomeAdded { vm, home } => self.names.vms.extend([name((vm, home))]),
             Entry::PlanCommitted { plan, report } => {
-                self.names.extend(report.fates.iter().map(|(vm, fate)| (vm.clone(), fate.name.clone())));
+                self.names.vms.extend(report.fates.iter().map(|(vm, fate)| (vm.clone(), fate.name.clone())));
                 for action in plan.actions.values() {
                     self.ops.insert((record.run, action.id), action.op.clone());
                     self.whys.insert((record.run, action.id), action.why.text.clone());
@@ -141,6 +158,10 @@ impl Narrator {
             }
             Entry::TimerIntended { .. } | Entry::TimerSet { .. } | Entry::TimerFired { .. } | Entry::TimerEnded { .. } => {
                 last_resort(&record.entry)
+            }
+            Entry::GuardRecorded { state, .. } => (Info, format!("{} is {} and is put back to that", state.name, state.value)),
+            Entry::GuardReleased { guard, reason } => {
+                (Info, format!("{} is not put back by us: {reason}", guard_name(guard, &self.names)))
             }
             Entry::PowerChanged { event } => (power_severity(event), event.to_string()),
             Entry::UpsNoted { ups, facts } => (Info, ups_noted(ups, facts)),
@@ -189,7 +210,7 @@ impl Narrator {
     }
 
     fn name(&self, vm: &VmId) -> String {
-        self.names.get(vm).map_or_else(|| vm.to_string(), Clone::clone)
+        self.names.vm(vm)
     }
 
     fn finished(&self, run: RunId, action: ActionId, outcome: &Outcome) -> (Severity, String) {
@@ -238,7 +259,7 @@ impl Narrator {
 /// An operation in words, with names rather than ids where they are known.
 #[must_use]
 pub fn op_text(op: &Op, names: &Names) -> String {
-    let name = |vm: &VmId| names.get(vm).map_or_else(|| vm.to_string(), Clone::clone);
+    let name = |vm: &VmId| names.vm(vm);
     match op {
         Op::ShutDownVm { vm, host } => format!("shut down VM {} on {host}", name(vm)),
         Op::PowerOffVm { vm, host } => format!("power off VM {} on {host}", name(vm)),
@@ -252,8 +273,14 @@ pub fn op_text(op: &Op, names: &Names) -> String {
             format!("{} autostart of VM {} on {host}", if *enabled { "put back" } else { "pause" }, name(vm))
         }
         Op::ShutDownHost { host } => format!("shut down host {host}"),
+        Op::DisarmGuard { guard, value, disarmed } => format!("disarm {} ({value} -> {disarmed})", guard_name(guard, names)),
+        Op::RestoreGuard { guard, value, disarmed } => format!("put back {} ({disarmed} -> {value})", guard_name(guard, names)),
         Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } | Op::CallHook { .. } => op.to_string(),
     }
+}
+
+fn guard_name<'a>(guard: &'a GuardId, names: &'a Names) -> &'a str {
+    names.guards.get(guard).map_or(guard.as_str(), String::as_str)
 }
 
 /// Why a plan was made, in words.

@@ -12,7 +12,8 @@ use crate::poller::panic_text;
 use ridethrough_decide::StepReply;
 use ridethrough_driver::{Cx, Error, HostPower, Platform};
 use ridethrough_model::{
-    ActionId, Failure, FailureKind, Hook, HostId, LoadId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect, VmId,
+    ActionId, Failure, FailureKind, GuardId, Hook, HostId, LoadId, Mono, Op, PlatformId, RunId, Started, TaskRef, TookEffect,
+    VmId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -73,6 +74,7 @@ enum Object<'a> {
     Host(&'a HostId),
     Load(&'a LoadId),
     Hook(&'a Hook),
+    Guard(&'a GuardId),
     /// What is about none of them.
     Site,
 }
@@ -80,12 +82,13 @@ enum Object<'a> {
 impl Job {
     fn object(&self) -> Object<'_> {
         let op = self.call.op();
-        let load = || op.load().map(Object::Load).or_else(|| op.hook().map(Object::Hook));
-        let other = || load().or_else(|| op.host().map(Object::Host));
+        let named = || op.hook().map(Object::Hook).or_else(|| op.guard().map(Object::Guard));
+        let own = || op.load().map(Object::Load).or_else(named);
+        let other = || own().or_else(|| op.host().map(Object::Host));
         op.vm().map(Object::Vm).or_else(other).unwrap_or(Object::Site)
     }
     fn platform(&self) -> Option<PlatformId> {
-        self.call.op().vm().map(VmId::platform)
+        self.call.op().platform()
     }
     fn key(&self) -> (Ticket, u8) {
         let kind = match self.call {

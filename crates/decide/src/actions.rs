@@ -265,6 +265,9 @@ impl Site {
     }
 
     fn intend(&mut self, action: &Action, now: &Now) {
+        if !self.record_guard(&action.op, now) {
+            return;
+        }
         let Some(run) = &self.run else { return };
         let run_id = run.id;
         let attempt = run.actions.get(&action.id).map_or(1, |state| state.attempts + 1);

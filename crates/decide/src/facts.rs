@@ -4,6 +4,7 @@ use crate::domain::{DomainPhase, DomainState};
 use crate::feed::{SourceFacts, timing_of};
 use crate::plan_outage::must_act_at;
 use crate::plant::Plant;
+use crate::run::RunState;
 use crate::site::Site;
 use crate::snapshot::{Known, NONE, Snapshot, Want};
 use crate::source::{SourceKind, SourceState};
@@ -42,6 +43,8 @@ impl Site {
             loads_down: run.map_or(&NONE.loads_down, |run| &run.loads_down),
             hooks_called: run.map_or(&NONE.hooks_called, |run| &run.hooks_called),
             sides: run.map_or(&NONE.sides, |run| &run.sides),
+            guards: run.map_or(&NONE.guards, |run| &run.guards),
+            guard_disarms: run.map(RunState::guard_disarms).unwrap_or_default(),
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }

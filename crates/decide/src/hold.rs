@@ -77,7 +77,9 @@ impl Site {
             | Op::WakeHost { .. }
             | Op::StopLoad { .. }
             | Op::StartLoad { .. }
-            | Op::CallHook { .. } => self.is_restrained() && !self.is_planted(Plant::HoldIgnored),
+            | Op::CallHook { .. }
+            | Op::DisarmGuard { .. }
+            | Op::RestoreGuard { .. } => self.is_restrained() && !self.is_planted(Plant::HoldIgnored),
         }
     }
 
@@ -282,7 +284,11 @@ impl Site {
         let moved = run.moved.iter().map(|vm| (format!("VM {}", name(vm)), "It stays where it was moved to."));
         let hosts = run.hosts_down.iter().map(|host| (format!("host {host}"), "It stays down."));
         let stays = vms.chain(moved).chain(hosts).map(|(subject, message)| Finding::warning("RT0443", subject, message, remedy));
-        stays.chain(self.timers_given_up("RT0443")).collect()
+        let guards = run.guards.values().map(|held| {
+            let message = format!("It stays disarmed; it was {} before.", held.value);
+            Finding::warning("RT0443", held.name.clone(), message, remedy)
+        });
+        stays.chain(guards).chain(self.timers_given_up("RT0443")).collect()
     }
 
     pub(crate) fn resume_run(&mut self, by: &str, now: &Now) -> CommandReply {

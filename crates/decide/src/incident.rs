@@ -172,8 +172,7 @@ impl Site {
 
     /// Makes a plan from the facts; brings it into force if it says something new; ends the run if nothing is left to do.
     pub(crate) fn replan(&mut self, now: &Now) {
-        let Some(run) = &self.run else { return };
-        if self.is_awaiting() {
+        if self.run.is_none() || self.is_awaiting() {
             return;
         }
         if self.is_cut_off() {
@@ -182,6 +181,8 @@ impl Site {
             return;
         }
         self.told.remove("cut off");
+        self.settle_guards(now);
+        let Some(run) = &self.run else { return };
         let snapshot = self.snapshot(now.mono, PlanCause::Standing);
         let cause = cause(&snapshot, run, &self.plan_reason);
         let snapshot = Snapshot { cause, ..snapshot };
@@ -273,6 +274,7 @@ impl Site {
         self.waiting.clear();
         self.told.clear();
         self.patches.clear();
+        self.guard_patches.clear();
         let is_kept = self.is_planted(Plant::LastOutageCounts);
         for state in self.domains.values_mut() {
             let on_battery_before = if is_kept { state.on_battery_before } else { Millis::ZERO };

@@ -20,6 +20,7 @@ pub fn lint(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Finding> {
     savings_fit(plan, snapshot, &mut findings);
     loads_outlive_hosts(plan, snapshot, &mut findings);
     hooks_hold_nobody_up(plan, &mut findings);
+    guards_are_disarmed_first(plan, snapshot, &mut findings);
     findings
 }
 
@@ -176,6 +177,30 @@ fn savings_fit(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>
         let takes = Millis(known.memory.0.saturating_mul(1000) / rate.0.max(1));
         if action.last_safe.is_none_or(|at| at + takes + budget > ends_at) {
             findings.push(error(subject, format!("Saving it to disk on {host} would leave no time to shut it down instead.")));
+        }
+    }
+}
+
+fn guards_are_disarmed_first(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>) {
+    use ridethrough_model::GuardedStep::{MoveVm, ShutDownHost, StopVm};
+    let guards = snapshot.inventories.values().flat_map(|inventory| &inventory.guards);
+    for (id, guard) in guards.filter(|(_, guard)| guard.is_armed()) {
+        let disarm = plan.actions.values().find(|action| matches!(&action.op, Op::DisarmGuard { guard, .. } if guard == id));
+        for action in plan.actions.values() {
+            let kind = match &action.op {
+                op if op.is_clean_stop() => StopVm,
+                Op::MoveVm { .. } => MoveVm,
+                Op::ShutDownHost { .. } => ShutDownHost,
+                _ => continue,
+            };
+            let is_covered = action.op.host().is_some_and(|host| guard.hosts.contains(host)) && guard.before.contains(&kind);
+            let is_emergency = action.upses.iter().all(|ups| snapshot.sources.get(ups).is_some_and(|source| source.emergency));
+            if !is_covered || is_emergency || !action.op.host().is_some_and(|host| is_saved(snapshot, host)) {
+                continue;
+            }
+            if disarm.is_none_or(|disarm| !action.gates.contains(&Gate::Settled(disarm.id))) {
+                findings.push(error(guard.name.clone(), format!("`{}` does not wait for it to be disarmed.", action.op)));
+            }
         }
     }
 }

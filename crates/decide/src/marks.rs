@@ -28,6 +28,7 @@ impl RunState {
             Op::StartLoad { load } if !is_later(&|away| matches!(away, Op::StopLoad { load: down } if down == load)) => {
                 self.loads_down.remove(load);
             }
+            Op::RestoreGuard { guard, .. } => self.note_put_back(guard, tried_in),
             _ => {}
         }
     }
@@ -54,6 +55,7 @@ impl RunState {
             Op::StopLoad { load } if !others().any(|o| matches!(o, Op::StopLoad { load: down } if down == load)) => {
                 self.loads_down.remove(load);
             }
+            Op::DisarmGuard { guard, .. } => self.take_back_guard(action, guard),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
-use crate::{needs, plan_back, plan_hooks, plan_hosts, plan_loads, plan_outage};
+use crate::{needs, plan_back, plan_guards, plan_hooks, plan_hosts, plan_loads, plan_outage};
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{Action, ActionId, HostId, Ids, LoadId, Millis, Mono, Op, Plan, PlanReport, TierName, UpsId, VmId, Why};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +79,10 @@ pub fn plan(snapshot: &Snapshot<'_>, ids: &mut Ids) -> (Plan, PlanReport) {
     plan_hosts::draft(snapshot, &at_risk, &mut steps);
     let loads = plan_loads::acting_loads(snapshot);
     plan_loads::draft(snapshot, &loads, &mut steps, &mut report);
+    plan_guards::draft(snapshot, &at_risk, &mut steps, &mut report);
     plan_back::draft(snapshot, &mut steps, &mut report);
     needs::order(snapshot, &mut steps);
+    plan_guards::draft_back(snapshot, &mut steps, &mut report);
     plan_hooks::draft(snapshot, &at_risk, &mut steps);
     let of_loads = loads.iter().flat_map(|load| load.upses.iter());
     let upses: BTreeSet<&UpsId> = at_risk.iter().flat_map(|host| host.upses.iter()).chain(of_loads).collect();

@@ -9,10 +9,10 @@ use crate::place::{Lanes, Room, move_time_max};
 use crate::plan::{Need, Step};
 use crate::plan_finish;
 use crate::plan_hooks::time_before_stop;
-use crate::plan_loads;
 use crate::plan_outage::FORCE_LEAD;
 use crate::plan_suspend::suspend_time;
 use crate::snapshot::{Snapshot, Want};
+use crate::{plan_guards, plan_loads};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{Finding, HookOf, HostId, Millis, Op, PlanReport, Ppm, UpsId, VmId, VmPower};
 use std::collections::{BTreeMap, BTreeSet};
@@ -350,6 +350,7 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
     let mut missing: Vec<String> = snapshot.homes.iter().filter_map(is_missing).collect();
     missing.extend(snapshot.hosts_down.iter().filter(|host| !snapshot.is_ready(host)).map(|host| format!("{host} is not back")));
     missing.extend(plan_loads::not_back(snapshot).map(|load| format!("load {load} is not back")));
+    missing.extend(plan_guards::not_back(snapshot));
     missing
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct ActingHost<'a> {
 pub(crate) const FORCE_LEAD: Millis = Millis::from_secs(10);
 
 /// Time a move under way needs to be given up.
-const ABORT_LEAD: Millis = Millis::from_secs(10);
+pub(crate) const ABORT_LEAD: Millis = Millis::from_secs(10);
 
 impl ActingHost<'_> {
     /// The host must be told to shut down by then.

@@ -120,6 +120,8 @@ impl Site {
             Op::MoveVm { vm, to, .. } | Op::FinishMove { vm, to, .. } => {
                 self.patch(vm, Patch::Power(VmPower::Running, to.clone()), now)
             }
+            Op::DisarmGuard { guard, disarmed, .. } => self.patch_guard(guard, disarmed, now),
+            Op::RestoreGuard { guard, value, .. } => self.patch_guard(guard, value, now),
             Op::SetAutostart { vm, enabled, .. } => self.patch(vm, Patch::Autostart(*enabled), now),
             Op::AbortMove { .. }
             | Op::AbortSuspend { .. }
@@ -160,6 +162,9 @@ impl Site {
     /// An operation in words, with names instead of ids.
     pub(crate) fn op_text(&self, op: &Op) -> String {
         let text = op.to_string();
+        if let Some(guard) = op.guard() {
+            return text.replace(guard.as_str(), &self.guard_name(guard));
+        }
         let Some(vm) = op.vm() else { return text };
         let known = self.inventories.get(&vm.platform()).and_then(|inventory| inventory.vms.get(vm)).map(|vm| vm.name.clone());
         let name = known.or_else(|| self.run.as_ref().and_then(|run| run.homes.get(vm)).map(|home| home.name.clone()));

@@ -4,8 +4,8 @@ use crate::account::Account;
 use crate::hooks::is_last_word;
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
-    ActionId, Entry, Failure, FailureKind, Hook, HookMoment, HookOf, HostId, LoadId, Millis, Mono, Op, Plan, PlanReport,
-    PowerEvent, Ppm, Record, RunId, TaskRef, TierName, UpsId, VmId,
+    ActionId, Entry, Failure, FailureKind, GuardId, GuardState, Hook, HookMoment, HookOf, HostId, LoadId, Millis, Mono, Op, Plan,
+    PlanReport, PowerEvent, Ppm, Record, RunId, TaskRef, TierName, UpsId, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -147,6 +147,8 @@ pub struct RunState {
     pub hooks_called: BTreeSet<Hook>,
     /// Which way tiers and hosts went last.
     pub sides: BTreeMap<HookOf, Side>,
+    /// Automation that we disarmed, or began to, as it was before.
+    pub guards: BTreeMap<GuardId, GuardState>,
     /// Hosts past the point of no return.
     pub latched: BTreeSet<HostId>,
     /// Domains that began to act, by the last edge about them.
@@ -197,6 +199,7 @@ impl RunState {
             loads_down: BTreeSet::new(),
             hooks_called: BTreeSet::new(),
             sides: BTreeMap::new(),
+            guards: BTreeMap::new(),
             latched: BTreeSet::new(),
             acted: BTreeSet::new(),
             lost: BTreeMap::new(),
@@ -259,6 +262,12 @@ impl RunState {
             }
             Entry::Latched { host, .. } => {
                 self.latched.insert(host.clone());
+            }
+            Entry::GuardRecorded { guard, state } => {
+                self.guards.insert(guard.clone(), state.clone());
+            }
+            Entry::GuardReleased { guard, .. } => {
+                self.guards.remove(guard);
             }
             Entry::RunAborted { until_return, by } => {
                 self.aborted = Some(Aborted { until_return: *until_return, by: by.clone() });

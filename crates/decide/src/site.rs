@@ -20,8 +20,8 @@ use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now, PlatformId,
-    Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
+    ActionId, DomainId, DomainMode, Failure, Finding, GuardId, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now,
+    PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,7 @@ pub struct Site {
     pub(crate) losses: BTreeMap<PlatformId, Losses>,
     pub(crate) inventory_findings: BTreeMap<PlatformId, Vec<Finding>>,
     pub(crate) patches: BTreeMap<VmId, Vec<(Mono, Patch)>>,
+    pub(crate) guard_patches: BTreeMap<GuardId, (Mono, String)>,
     pub(crate) evidence: BTreeMap<HostId, HostEvidence>,
     pub(crate) load_evidence: BTreeMap<LoadId, HostEvidence>,
     pub(crate) domains: BTreeMap<DomainId, DomainState>,
@@ -129,6 +130,7 @@ impl Site {
             losses: BTreeMap::new(),
             inventory_findings: BTreeMap::new(),
             patches: BTreeMap::new(),
+            guard_patches: BTreeMap::new(),
             evidence: BTreeMap::new(),
             load_evidence: BTreeMap::new(),
             domains,
@@ -365,6 +367,7 @@ impl Site {
             }
             !patches.is_empty()
         });
+        self.believe_guards(&mut believed);
         for vm in believed.vms.values_mut().filter(|vm| vm.power.is_active()) {
             let is_dark = believed.hosts.get(&vm.host).is_some_and(|host| !host.connected);
             let verdict = self.evidence.get(&vm.host).map_or(HostVerdict::Unknown, |evidence| evidence.verdict(now.mono));
@@ -376,7 +379,8 @@ impl Site {
         self.inventory_findings.insert(platform.clone(), findings);
         let old = self.inventories.insert(platform.clone(), believed);
         let new = self.inventories.get(&platform);
-        let has_changed = old.as_ref().zip(new).is_none_or(|(old, new)| old.vms != new.vms || old.hosts != new.hosts);
+        let same = |old: &Inventory, new: &Inventory| old.vms == new.vms && old.hosts == new.hosts && old.guards == new.guards;
+        let has_changed = old.as_ref().zip(new).is_none_or(|(old, new)| !same(old, new));
         self.is_standing_due |= has_changed;
         if has_changed {
             self.learn_needs();

@@ -6,8 +6,8 @@ use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
 use crate::run::{ActionPhase, ActionState, RunState, Side};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
-    ActionId, DomainId, Feed, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis, Milliwatts, Mono,
-    Needs, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
+    ActionId, DomainId, Feed, GuardId, GuardState, Hook, HookOf, HostId, HostTopology, Inventory, LoadId, LoadTopology, Millis,
+    Milliwatts, Mono, Needs, Op, PlanCause, PlanId, PlatformId, Policy, Ppm, Topology, UpsId, Vm, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,6 +89,7 @@ pub(crate) struct Untouched {
     pub(crate) loads_down: BTreeSet<LoadId>,
     pub(crate) hooks_called: BTreeSet<Hook>,
     pub(crate) sides: BTreeMap<HookOf, Side>,
+    pub(crate) guards: BTreeMap<GuardId, GuardState>,
 }
 
 pub(crate) static NONE: Untouched = Untouched {
@@ -99,6 +100,7 @@ pub(crate) static NONE: Untouched = Untouched {
     loads_down: BTreeSet::new(),
     hooks_called: BTreeSet::new(),
     sides: BTreeMap::new(),
+    guards: BTreeMap::new(),
 };
 
 /// Battery facts for the question whether a second outage could be survived.
@@ -167,6 +169,10 @@ pub struct Snapshot<'a> {
     pub hooks_called: &'a BTreeSet<Hook>,
     /// Which way tiers and hosts went last in this run.
     pub sides: &'a BTreeMap<HookOf, Side>,
+    /// Automation that we disarmed, as it was before.
+    pub guards: &'a BTreeMap<GuardId, GuardState>,
+    /// How often each was disarmed since power last changed.
+    pub guard_disarms: BTreeMap<GuardId, u32>,
     /// The plan to supersede.
     pub parent: Option<PlanId>,
     /// Why a plan is made.

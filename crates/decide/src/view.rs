@@ -4,6 +4,7 @@ use crate::batteries::BatteryView;
 use crate::domain::DomainPhase;
 use crate::evidence::HostVerdict;
 use crate::feed::{HostRisk, timing_of};
+use crate::guards::GuardView;
 use crate::hold::{AbortView, HoldView};
 use crate::masters::EndedBy;
 use crate::run::{ActionPhase, RunState};
@@ -34,6 +35,8 @@ pub struct SiteView {
     pub run: Option<RunView>,
     /// A hold in force.
     pub hold: Option<HoldView>,
+    /// Automation of the platforms that would act against a run.
+    pub guards: Vec<GuardView>,
     /// What is wrong or missing now.
     pub findings: Vec<Finding>,
     /// The journal does not keep up; records are in memory.
@@ -220,6 +223,7 @@ impl Site {
             vms,
             run: self.run.as_ref().map(|run| self.run_view(run)),
             hold: self.hold_view(at),
+            guards: self.guard_views(),
             findings,
             journal_degraded: self.log.is_degraded,
         }

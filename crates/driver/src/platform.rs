@@ -15,11 +15,17 @@ pub struct PlatformCapability {
     pub can_suspend: bool,
     /// It can switch autostart.
     pub has_autostart: bool,
+    /// It tells in its inventory of automation that acts by itself, and can disarm it and put it back.
+    pub has_guards: bool,
     /// Requests in flight that the endpoint takes.
     pub in_flight_max: u32,
 }
 
-/// A virtualisation platform. Only operations on VMs arrive here; hosts go to [`crate::HostPower`].
+/// A virtualisation platform. Only operations on VMs and on its own automation arrive here; hosts go to [`crate::HostPower`].
+///
+/// Of automation (`Op::DisarmGuard`, `Op::RestoreGuard`) a driver compares before it sets: at the wanted value it answers
+/// `AlreadyDone`; at the value the operation names as the present one it sets; at any other, somebody else has changed it, and it
+/// answers `Refused` with `TookEffect::No` and says the value. Values are canonical: what was set is read back as the same text.
 #[async_trait]
 pub trait Platform: Send + Sync + Debug {
     /// What it can do.

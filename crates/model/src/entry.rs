@@ -3,6 +3,7 @@
 use crate::battery::BatteryState;
 use crate::event::{PowerEvent, TaskRef};
 use crate::failure::Failure;
+use crate::guard::{GuardId, GuardState};
 use crate::id::{ActionId, DomainId, HostId, RunId, UpsId, VmId};
 use crate::plan::{Op, Plan, PlanReport};
 use crate::time::{Mono, Now};
@@ -263,6 +264,20 @@ pub enum Entry {
         /// What was seen instead.
         reason: String,
     },
+    /// An automation of a platform was found so and is about to be disarmed: what it is put back to. Before the attempt itself.
+    GuardRecorded {
+        /// Which.
+        guard: GuardId,
+        /// As it was found.
+        state: GuardState,
+    },
+    /// An automation that was disarmed needs no putting back by us.
+    GuardReleased {
+        /// Which.
+        guard: GuardId,
+        /// Why.
+        reason: String,
+    },
     /// A dead-man timer is about to be set on a host (run 0). From here on one may be set there.
     TimerIntended {
         /// Which host.
@@ -341,6 +356,8 @@ impl Entry {
             Self::VmLeftOff { .. } => "vm-left-off",
             Self::VmReady { .. } => "vm-ready",
             Self::VmNotReady { .. } => "vm-not-ready",
+            Self::GuardRecorded { .. } => "guard-recorded",
+            Self::GuardReleased { .. } => "guard-released",
             Self::TimerIntended { .. } => "timer-intended",
             Self::TimerSet { .. } => "timer-set",
             Self::TimerFired { .. } => "timer-fired",

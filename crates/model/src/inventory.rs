@@ -1,5 +1,6 @@
 //! What runs where, as the platforms tell it.
 
+use crate::guard::{GuardId, GuardState};
 use crate::id::{HostId, PlatformId, VmId};
 use crate::time::Mono;
 use crate::unit::Bytes;
@@ -162,6 +163,9 @@ pub struct Inventory {
     /// VMs whose guest agent has connected; where the platform cannot tell, none is.
     #[serde(default)]
     pub agents: BTreeSet<VmId>,
+    /// Automation that would act against a run, by id. Empty where the platform has none, or its driver cannot tell.
+    #[serde(default)]
+    pub guards: BTreeMap<GuardId, GuardState>,
 }
 
 impl Inventory {
@@ -175,6 +179,7 @@ impl Inventory {
             vms: BTreeMap::new(),
             told_off: BTreeSet::new(),
             agents: BTreeSet::new(),
+            guards: BTreeMap::new(),
         }
     }
 }

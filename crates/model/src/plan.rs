@@ -1,8 +1,9 @@
 //! What is intended: a plan is complete and immutable; its executor has nothing left to choose.
 
 use crate::finding::Finding;
+use crate::guard::GuardId;
 use crate::hook::Hook;
-use crate::id::{ActionId, DomainId, HostId, LoadId, PlanId, TierName, UpsId, VmId};
+use crate::id::{ActionId, DomainId, HostId, LoadId, PlanId, PlatformId, TierName, UpsId, VmId};
 use crate::time::Mono;
 use crate::unit::Millis;
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,24 @@ pub enum Op {
         /// Which.
         hook: Hook,
     },
+    /// Keep an automation of the platform from acting against a run. Wanted state: its value is `disarmed`.
+    DisarmGuard {
+        /// Which.
+        guard: GuardId,
+        /// What it was found at. Where it is neither this nor `disarmed`, somebody else has changed it: refused, nothing is set.
+        value: String,
+        /// What it is set to.
+        disarmed: String,
+    },
+    /// Put an automation of the platform back. Wanted state: its value is `value`.
+    RestoreGuard {
+        /// Which.
+        guard: GuardId,
+        /// What it is set to: what it was before.
+        value: String,
+        /// What we had set it to. Where it is neither this nor `value`, somebody else has changed it: refused, nothing is set.
+        disarmed: String,
+    },
 }
 
 impl Op {
@@ -131,13 +150,28 @@ impl Op {
             | Self::WakeHost { .. }
             | Self::StopLoad { .. }
             | Self::StartLoad { .. }
-            | Self::CallHook { .. } => None,
+            | Self::CallHook { .. }
+            | Self::DisarmGuard { .. }
+            | Self::RestoreGuard { .. } => None,
         }
     }
     /// The hook it calls, if it calls one.
     #[must_use]
     pub fn hook(&self) -> Option<&Hook> {
         if let Self::CallHook { hook } = self { Some(hook) } else { None }
+    }
+    /// The automation it acts on, if it acts on one.
+    #[must_use]
+    pub fn guard(&self) -> Option<&GuardId> {
+        match self {
+            Self::DisarmGuard { guard, .. } | Self::RestoreGuard { guard, .. } => Some(guard),
+            _ => None,
+        }
+    }
+    /// The platform that carries it out; `None` for what goes to hosts and loads themselves.
+    #[must_use]
+    pub fn platform(&self) -> Option<PlatformId> {
+        self.vm().map(VmId::platform).or_else(|| self.guard().map(GuardId::platform))
     }
     /// The load that is no host it acts on, if it acts on one.
     #[must_use]
@@ -160,7 +194,11 @@ impl Op {
             | Self::ShutDownHost { host }
             | Self::WakeHost { host } => Some(host),
             Self::MoveVm { from, .. } | Self::AbortMove { from, .. } | Self::FinishMove { from, .. } => Some(from),
-            Self::StopLoad { .. } | Self::StartLoad { .. } | Self::CallHook { .. } => None,
+            Self::StopLoad { .. }
+            | Self::StartLoad { .. }
+            | Self::CallHook { .. }
+            | Self::DisarmGuard { .. }
+            | Self::RestoreGuard { .. } => None,
         }
     }
     /// Whether it takes load away: shutting down, saving to disk or powering off.
@@ -195,6 +233,8 @@ impl fmt::Display for Op {
             Self::StopLoad { load } => write!(f, "stop load {load}"),
             Self::StartLoad { load } => write!(f, "start load {load}"),
             Self::CallHook { hook } => write!(f, "call the hook {hook}"),
+            Self::DisarmGuard { guard, value, disarmed } => write!(f, "disarm {guard} ({value} -> {disarmed})"),
+            Self::RestoreGuard { guard, value, disarmed } => write!(f, "put back {guard} ({disarmed} -> {value})"),
         }
     }
 }

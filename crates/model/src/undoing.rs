@@ -100,6 +100,16 @@ pub const UNDOINGS: &[UndoingRow] = &[
         Undoing::Final,
         "it goes to its end, as nobody can call it back; the hook of the other direction is called when its time comes",
     ),
+    row(
+        "disarm-guard",
+        Undoing::MadeUpFor { by: "restore-guard" },
+        "it is done at once; the value of before is put back when everything in its reach is back",
+    ),
+    row(
+        "restore-guard",
+        Undoing::MadeUpFor { by: "disarm-guard" },
+        "it is done at once; if mains is lost again it is disarmed again before the first step that it could undo",
+    ),
 ];
 
 impl Op {
@@ -121,6 +131,8 @@ impl Op {
             Self::StopLoad { .. } => "stop-load",
             Self::StartLoad { .. } => "start-load",
             Self::CallHook { .. } => "call-hook",
+            Self::DisarmGuard { .. } => "disarm-guard",
+            Self::RestoreGuard { .. } => "restore-guard",
         }
     }
 

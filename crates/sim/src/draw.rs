@@ -5,6 +5,7 @@ mod rungs;
 use crate::battery::{Battery, RuntimeTable};
 use crate::dice::Dice;
 use crate::faults::Faults;
+use crate::guards;
 use crate::reality::{Host, Reality, Ups, Vm};
 use crate::remote::Estate;
 use crate::script;
@@ -71,6 +72,8 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
     let loads = upses.iter().filter(|_| dice.percent(40)).map(|ups| (vec![ups.clone()], Milliwatts(40_000))).collect();
     let mut reality = Reality::new(topology.clone(), BTreeMap::new(), real_hosts, vms, loads);
     reality.stoppables = stoppables;
+    let mut own = Dice::new(seed ^ GUARDS);
+    reality.guards = guards::draw(&mut own, &topology);
     batteries(&mut dice, &upses, is_calm, &mut reality);
     let tells_why_off = Dice::new(seed ^ TELLS_WHY).percent(50);
     let estate = Estate { tells_why_off, ..estate(&mut dice, &reality, &policy, is_calm) };
@@ -78,6 +81,9 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
     let policy = with_rules(&mut Dice::new(seed ^ RULES), policy, is_calm, &mut reality);
     let config = SiteConfig { topology, policy };
     let (mut script, heals_at, mut story) = script::draw(&mut dice, &config, &reality, is_calm);
+    if !is_calm {
+        story.extend(script::meddle(&mut own, &reality, heals_at, &mut script));
+    }
     let mut dice = Dice::new(seed ^ 0x0dea_d3a9);
     let config = SiteConfig { topology: with_timers(&mut dice, config.topology), ..config };
     if !is_calm && let Some(told) = script::stranger(&mut Dice::new(seed ^ STRANGER), &reality, heals_at, &mut script) {
@@ -234,6 +240,8 @@ fn hosts(dice: &mut Dice, upses: &[UpsId], is_calm: bool, topology: &mut Topolog
 
 /// Of its own dice too.
 const RULES: u64 = 0x000b_ac51;
+/// Of its own dice too.
+const GUARDS: u64 = 0x6a72_d51c;
 /// Of its own dice too.
 const STRANGER: u64 = 0x057a_46e4;
 /// Of its own dice, so that everything else of a seed stays as it is.

@@ -3,7 +3,7 @@
 use crate::disk::DiskState;
 use crate::reality::Vm;
 use ridethrough_decide::Command;
-use ridethrough_model::{DomainMode, HostId, Millis, SilenceKind, UpsId, VmId};
+use ridethrough_model::{DomainMode, GuardId, HostId, Millis, SilenceKind, UpsId, VmId};
 
 /// How well messages travel. All zero: always, and soon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Twist {
     Hung(VmId, bool),
     /// Somebody else shuts a VM down.
     SomebodyStops(VmId),
+    /// Somebody else sets an automation of the platform.
+    Guard(GuardId, String),
     /// The controller's wall clock jumps.
     WallClock(i64),
     /// A person asks for something.

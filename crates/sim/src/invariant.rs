@@ -2,12 +2,15 @@
 //! design, not against `decide`.
 
 mod desired;
+mod guards;
 mod hooks;
 mod last_resort;
 mod loads;
 mod promises;
 mod restraint;
 mod savings;
+
+pub(crate) use guards::recorded;
 
 use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
@@ -58,6 +61,10 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("a-load-outlives-what-uses-it", loads::a_load_outlives_what_uses_it),
     ("a-load-stops-only-in-an-armed-outage", loads::a_load_stops_only_in_an_armed_outage),
     ("storage-comes-before-hosts", loads::storage_comes_before_hosts),
+    ("a-guard-is-recorded-before-it-is-disarmed", guards::a_guard_is_recorded_before_it_is_disarmed),
+    ("no-step-goes-before-its-guard", guards::no_step_goes_before_its_guard),
+    ("guards-are-put-back-on-mains-only", guards::guards_are_put_back_on_mains_only),
+    ("every-guard-is-put-back", guards::every_guard_is_put_back),
     ("a-hook-comes-before-what-it-is-about", hooks::a_hook_comes_before_what_it_is_about),
     ("a-hook-after-the-stop-finds-the-host-off", hooks::a_hook_after_the_stop_finds_the_host_off),
     ("hooks-are-called-only-in-an-armed-outage", hooks::hooks_are_called_only_in_an_armed_outage),

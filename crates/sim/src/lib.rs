@@ -13,6 +13,7 @@ pub mod disk;
 pub mod draw;
 pub mod exhaust;
 pub mod faults;
+pub mod guards;
 pub mod invariant;
 pub mod meddle;
 pub mod past;

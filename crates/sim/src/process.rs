@@ -1,7 +1,7 @@
 //! One life of the controller: its state and what it has asked and not been answered. All of it ends with a crash.
 
 use ridethrough_decide::{Site, StepReply};
-use ridethrough_model::{ActionId, Failure, Hook, HostId, LoadId, Millis, Op, RunId, VmId};
+use ridethrough_model::{ActionId, Failure, GuardId, Hook, HostId, LoadId, Millis, Op, RunId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a request asks.
@@ -55,6 +55,7 @@ pub(crate) enum Object {
     Host(HostId),
     Load(LoadId),
     Hook(Hook),
+    Guard(GuardId),
     Site,
 }
 
@@ -88,7 +89,8 @@ impl Process {
     }
 
     pub(crate) fn object(op: &Op) -> Object {
-        let load = || op.load().map(|load| Object::Load(load.clone()));
+        let guard = || op.guard().map(|guard| Object::Guard(guard.clone()));
+        let load = || op.load().map(|load| Object::Load(load.clone())).or_else(guard);
         let host = || op.host().map(|host| Object::Host(host.clone()));
         let hook = || op.hook().map(|hook| Object::Hook(hook.clone()));
         op.vm().map(|vm| Object::Vm(vm.clone())).or_else(load).or_else(host).or_else(hook).unwrap_or(Object::Site)

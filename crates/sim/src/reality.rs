@@ -8,9 +8,10 @@ mod due;
 pub use due::{Due, LossKind};
 
 use crate::battery::Battery;
+use crate::guards::Automation;
 use crate::stoppable::Stoppable;
 use crate::world::HookFate;
-use ridethrough_model::{Hook, HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
+use ridethrough_model::{GuardId, Hook, HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
 use std::collections::BTreeMap;
 
 /// A UPS.
@@ -166,21 +167,19 @@ impl Vm {
     /// Idle in whatever power state it has.
     #[must_use]
     pub fn new(known: ridethrough_model::Vm, power: Milliwatts, stop_takes: Millis, start_takes: Millis) -> Self {
-        let (is_hung, refuses, is_restless, is_told_off, doing) = (false, false, false, false, Doing::Nothing);
-        let (ready_takes, up_at, turn) = (Millis::ZERO, Millis::ZERO, 0);
         Self {
             known,
             power,
             stop_takes,
             start_takes,
-            is_hung,
-            refuses,
-            is_restless,
-            doing,
-            ready_takes,
-            up_at,
-            is_told_off,
-            turn,
+            is_hung: false,
+            refuses: false,
+            is_restless: false,
+            doing: Doing::Nothing,
+            ready_takes: Millis::ZERO,
+            up_at: Millis::ZERO,
+            is_told_off: false,
+            turn: 0,
         }
     }
 }
@@ -202,6 +201,8 @@ pub struct Reality {
     pub stoppables: BTreeMap<LoadId, Stoppable>,
     /// How hooks fare.
     pub hooks: BTreeMap<Hook, HookFate>,
+    /// Automation of the platform.
+    pub guards: BTreeMap<GuardId, Automation>,
     /// What hangs on what.
     pub topology: Topology,
     /// VMs that were ended rather than shut down, when and how.
@@ -226,7 +227,7 @@ impl Reality {
         loads: Vec<(Vec<UpsId>, Milliwatts)>,
     ) -> Self {
         let (losses, dues) = (Vec::new(), Vec::new());
-        let (stoppables, hooks) = (BTreeMap::new(), BTreeMap::new());
+        let (stoppables, hooks, guards) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             at: Millis::ZERO,
             upses,
@@ -235,6 +236,7 @@ impl Reality {
             loads,
             stoppables,
             hooks,
+            guards,
             topology,
             losses,
             meddled: BTreeMap::new(),
@@ -446,9 +448,6 @@ impl Reality {
             Due::VmSaved(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Suspended, Doing::Nothing);
             }
-            Due::SaveFails(id, turn) if vm_turn(&id) == turn => {
-                self.set_vm(&id, VmPower::Running, Doing::Nothing);
-            }
             Due::VmStarted(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Running, Doing::Nothing);
                 let at = self.at;
@@ -457,7 +456,7 @@ impl Reality {
                 }
             }
             Due::MoveEnds(id, turn) if vm_turn(&id) == turn => self.arrive(&id),
-            Due::MoveFails(id, turn) if vm_turn(&id) == turn => {
+            Due::SaveFails(id, turn) | Due::MoveFails(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Running, Doing::Nothing);
             }
             Due::HostDown(id, turn) if host_turn(&id) == turn => {

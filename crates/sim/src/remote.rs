@@ -46,7 +46,7 @@ fn refused(message: impl Into<String>) -> Failure {
 }
 
 impl Reality {
-    fn is_reachable(&self, host: &HostId) -> bool {
+    pub(crate) fn is_reachable(&self, host: &HostId) -> bool {
         self.hosts.get(host).is_some_and(|host| host.has_network && matches!(host.state, HostState::On | HostState::GoingDown))
     }
 
@@ -69,6 +69,7 @@ impl Reality {
             Op::StopLoad { load } => self.stop_load(load),
             Op::StartLoad { load } => self.start_load(load),
             Op::CallHook { .. } => Err(refused("a hook is called by the world")),
+            Op::DisarmGuard { .. } | Op::RestoreGuard { .. } => self.set_guard(op),
             Op::AbortMove { vm, from, .. } => {
                 self.reach(from)?;
                 if self.vms.get(vm).is_some_and(|vm| matches!(vm.doing, Doing::Moving { is_split: true, .. })) {
@@ -324,6 +325,9 @@ impl Reality {
 
     /// Whether the wanted state of an operation holds.
     pub(crate) fn observe(&self, op: &Op) -> Result<Observed, Failure> {
+        if op.guard().is_some() {
+            return self.observe_guard(op);
+        }
         let Some(vm) = op.vm().and_then(|id| self.vms.get(id)) else { return Ok(Observed::Gone) };
         let is_active = vm.known.power.is_active();
         if let Op::MoveVm { to, .. } | Op::FinishMove { to, .. } = op
@@ -387,6 +391,7 @@ impl Reality {
         let told =
             self.vms.values().filter(|vm| vm.is_told_off && estate.tells_why_off && inventory.vms.contains_key(&vm.known.id));
         inventory.told_off = told.map(|vm| vm.known.id.clone()).collect();
+        inventory.guards = self.guards.iter().map(|(id, guard)| (id.clone(), guard.state.clone())).collect();
         inventory
     }
 

@@ -88,6 +88,20 @@ fn restrain(dice: &mut Dice, ends_at: Millis, heals_at: Millis, is_calm: bool, s
     Some(if even_if_lost { "hold even if lost" } else { "hold" }.to_owned())
 }
 
+/// Somebody sets an automation in the middle of it: in every third rough site that has any.
+pub(crate) fn meddle(dice: &mut Dice, reality: &Reality, heals_at: Millis, script: &mut Script) -> Option<String> {
+    let guards: Vec<_> = reality.guards.keys().collect();
+    if guards.is_empty() || !dice.percent(33) {
+        return None;
+    }
+    for _ in 0..dice.between(1, 4) {
+        let guard = (*dice.pick(&guards)).clone();
+        let value = (*dice.pick(&["on", "on", "monitor"])).to_owned();
+        script.push((Millis(dice.between(OUTAGE_FROM.0, heals_at.0)), Twist::Guard(guard, value)));
+    }
+    Some(", somebody meddles with automation".to_owned())
+}
+
 /// How mains goes and comes; returns when it is back for good.
 fn outage(dice: &mut Dice, upses: &[UpsId], script: &mut Script) -> (Millis, String) {
     let begins = OUTAGE_FROM + dice.secs(0, 40);

@@ -11,8 +11,8 @@ pub use doubt::Doubts;
 use ridethrough_decide::{Effect, Input};
 use ridethrough_model::entry::{Home, Outcome, RunEnd};
 use ridethrough_model::{
-    Action, ActionId, DomainId, Entry, HostId, Millis, Mono, Op, Plan, PowerEvent, Reading, Record, RunId, StatusToken, UpsId,
-    VmId,
+    Action, ActionId, DomainId, Entry, GuardId, HostId, Millis, Mono, Op, Plan, PowerEvent, Reading, Record, RunId, StatusToken,
+    UpsId, VmId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,6 +128,8 @@ pub struct Seen {
     pub armed: BTreeSet<DomainId>,
     /// Since when, in this life.
     pub armed_at: BTreeMap<DomainId, Mono>,
+    /// Guards: the value written down last, and its record.
+    pub guards: BTreeMap<GuardId, (String, u64)>,
     /// Timers that may be set, by host: the record of the intent, and of the end.
     pub timers: BTreeMap<HostId, (u64, Option<u64>)>,
     /// Hosts to which an order to set one may still be under way.
@@ -357,6 +359,7 @@ impl Seen {
         self.appended.insert(record.run, record.seq);
         self.doubts.note(record);
         self.note_site(&record.entry, now);
+        self.note_intents(&record.entry, record.seq);
         self.records_in_run += u64::from(record.run != RunId::SITE);
         match &record.entry {
             Entry::IncidentOpened { homes, .. } => {
@@ -402,14 +405,6 @@ impl Seen {
             Entry::Overran { action, .. } => {
                 self.overran.insert(*action);
             }
-            Entry::TimerIntended { host, .. } => {
-                self.timers.insert(host.clone(), (record.seq, None));
-            }
-            Entry::TimerEnded { host, .. } => {
-                if let Some((_, ended)) = self.timers.get_mut(host) {
-                    *ended = Some(record.seq);
-                }
-            }
             Entry::JournalDegraded { .. } => self.is_degraded = true,
             Entry::RunAborted { .. } => self.is_aborted = true,
             Entry::AbortEnded { .. } => {
@@ -421,6 +416,22 @@ impl Seen {
                 self.ends.push((record.run, end.clone()));
                 self.ends_now.push(end.clone());
             }
+            _ => {}
+        }
+    }
+
+    /// What is written down before it is done to a host or to automation.
+    fn note_intents(&mut self, entry: &Entry, seq: u64) {
+        match entry {
+            Entry::TimerIntended { host, .. } => {
+                self.timers.insert(host.clone(), (seq, None));
+            }
+            Entry::TimerEnded { host, .. } => {
+                if let Some((_, ended)) = self.timers.get_mut(host) {
+                    *ended = Some(seq);
+                }
+            }
+            Entry::GuardRecorded { .. } => self.guards.extend(crate::invariant::recorded(entry, seq)),
             _ => {}
         }
     }

@@ -32,6 +32,8 @@ pub(crate) const KNOWN: &[(&str, u32)] = &[
     ("vm-left-off", 1),
     ("vm-ready", 1),
     ("vm-not-ready", 1),
+    ("guard-recorded", 1),
+    ("guard-released", 1),
     ("timer-intended", 1),
     ("timer-set", 1),
     ("timer-fired", 1),

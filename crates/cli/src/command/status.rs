@@ -1,5 +1,6 @@
 //! `ridethrough status`: is everything protected, and if not, what is happening.
 
+use super::automation::guards;
 use super::verdict::{restraints, verdict};
 use super::{Said, findings_text, json, runs, watch};
 use crate::failure::Failure;
@@ -53,6 +54,7 @@ fn text(style: &Style, status: &Status, all_vms: bool) -> String {
     let vms =
         if all_vms || status.vms.len() <= VMS_SHOWN { vms(style, &status.vms, &status.at) } else { tiers(style, &status.vms) };
     part("VMs", vms);
+    part("Automation", guards(style, &status.guards));
     part("Alerts", alerts(style, &status.alerts));
     if let Some(run) = &status.run {
         part(&format!("Run {} ({})", run.id, run.state), runs::actions_text(style, &run.actions));
@@ -325,6 +327,7 @@ mod tests {
             vms: vec![vm()],
             run: None,
             hold: None,
+            guards: Vec::new(),
             alerts: vec![
                 Alert {
                     name: "mail".to_owned(),

@@ -186,6 +186,7 @@ mod tests {
             vms: Vec::new(),
             run: None,
             hold: None,
+            guards: Vec::new(),
             alerts: Vec::new(),
             configuration: None,
             findings: Vec::new(),

@@ -66,5 +66,5 @@ fn an_outage_reads_like_a_story() {
 #[test]
 fn what_is_not_known_by_name_is_told_by_its_id() {
     let op = Op::MoveVm { vm: VmId::from("lab/9"), from: HostId::from("a"), to: HostId::from("b") };
-    assert_eq!(op_text(&op, &Names::new()), "move VM lab/9 from a to b");
+    assert_eq!(op_text(&op, &Names::default()), "move VM lab/9 from a to b");
 }

@@ -159,7 +159,11 @@ fn plans_now(present: &Present) -> api::PlanAnswer {
 }
 
 fn names(present: &Present) -> Names {
-    present.view.vms.iter().map(|vm| (vm.id.clone(), vm.name.clone())).collect()
+    let view = &present.view;
+    Names {
+        vms: view.vms.iter().map(|vm| (vm.id.clone(), vm.name.clone())).collect(),
+        guards: view.guards.iter().map(|guard| (guard.id.clone(), guard.name.clone())).collect(),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -179,7 +179,7 @@ pub(crate) struct Lab(pub(crate) World);
 #[async_trait]
 impl Platform for Lab {
     fn capability(&self) -> PlatformCapability {
-        PlatformCapability { can_move: false, can_suspend: false, has_autostart: false, in_flight_max: 4 }
+        PlatformCapability { can_move: false, can_suspend: false, has_autostart: false, has_guards: false, in_flight_max: 4 }
     }
     async fn inventory(&self, cx: &Cx) -> Result<Inventory> {
         let state = self.0.lock();

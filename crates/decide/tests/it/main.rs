@@ -7,6 +7,7 @@ mod attempts;
 mod battery;
 mod desired;
 mod every_moment;
+mod guards;
 mod hold;
 mod hooks;
 mod journal;

@@ -31,6 +31,8 @@ pub struct World {
     pub loads_prove_off: bool,
     /// Loads that do not follow what they are told.
     pub stuck_loads: BTreeSet<String>,
+    /// Automation that cannot be set.
+    pub stuck_guards: BTreeSet<String>,
     /// Steps whose next reply is lost, by their words.
     pub lost_replies: BTreeSet<String>,
     /// How hooks fare, by their words: seconds until they answer, and what. Others answer well after a second.

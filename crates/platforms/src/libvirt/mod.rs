@@ -203,6 +203,7 @@ impl Platform for Libvirt {
             can_move: self.hosts.len() > 1,
             can_suspend: true,
             has_autostart: true,
+            has_guards: false,
             in_flight_max: IN_FLIGHT_MAX,
         }
     }

@@ -38,8 +38,13 @@ impl Task {
             Op::FinishMove { from, to, .. } => TaskKind::Finish { from: from.clone(), to: to.clone() },
             Op::SuspendVm { host, .. } => TaskKind::Suspend { host: host.clone() },
             Op::AbortSuspend { host, .. } => TaskKind::AbortSuspend { host: host.clone() },
-            Op::CallHook { .. } => return None,
-            Op::ShutDownHost { .. } | Op::WakeHost { .. } | Op::StopLoad { .. } | Op::StartLoad { .. } => return None,
+            Op::CallHook { .. }
+            | Op::ShutDownHost { .. }
+            | Op::WakeHost { .. }
+            | Op::StopLoad { .. }
+            | Op::StartLoad { .. }
+            | Op::DisarmGuard { .. }
+            | Op::RestoreGuard { .. } => return None,
         };
         Some(Self { uuid, kind })
     }

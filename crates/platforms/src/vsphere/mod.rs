@@ -172,6 +172,7 @@ impl Platform for Vsphere {
             // How fast a datastore takes images is not known here: nothing is planned with it yet.
             can_suspend: false,
             has_autostart: self.is_experimental,
+            has_guards: false,
             in_flight_max: IN_FLIGHT_MAX,
         }
     }

@@ -25,6 +25,7 @@ impl World {
             Twist::Platform(works) => self.faults.is_platform_down = !works,
             Twist::Hung(vm, is_hung) => self.reality.set_hung(&vm, is_hung),
             Twist::SomebodyStops(vm) => self.reality.stop_by_hand(&vm, &self.estate),
+            Twist::Guard(guard, value) => self.reality.meddle(&guard, &value),
             Twist::WallClock(shift_s) => self.wall_shift_s += shift_s,
             Twist::Command(command) => self.tell(Input::Command(command), moment),
             Twist::ControllerDies { down_for, reboots } => {

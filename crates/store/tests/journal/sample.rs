@@ -3,9 +3,9 @@
 use ridethrough_model::entry::{Home, Outcome, RunEnd, UpsFacts};
 use ridethrough_model::plan::{Fate, Gate};
 use ridethrough_model::{
-    Action, ActionId, BatteryState, Bias, BootId, DomainId, Entry, Failure, FailureKind, Finding, ForecastError, HostId, Millis,
-    Mono, Notice, Now, Op, Plan, PlanCause, PlanId, PlanReport, PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName,
-    TookEffect, UpsId, VmId, Why,
+    Action, ActionId, BatteryState, Bias, BootId, DomainId, Entry, Failure, FailureKind, Finding, ForecastError, GuardId,
+    GuardKind, GuardScope, GuardState, GuardedStep, HostId, Millis, Mono, Notice, Now, Op, Plan, PlanCause, PlanId, PlanReport,
+    PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName, TookEffect, UpsId, VmId, Why,
 };
 use ridethrough_store::{Committed, OnCommit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +123,18 @@ fn home() -> Home {
     Home { name: "web".into(), host: HostId::from("kvm1"), rank: 0, autostart: Some(true) }
 }
 
+fn guard_state() -> GuardState {
+    GuardState {
+        name: "HA of cluster prod".into(),
+        kind: GuardKind::Restart,
+        scope: GuardScope::Cluster("prod".into()),
+        hosts: [HostId::from("esx1")].into(),
+        before: [GuardedStep::StopVm, GuardedStep::ShutDownHost].into(),
+        value: "enabled".into(),
+        disarmed: "disabled".into(),
+    }
+}
+
 /// One of each kind for run 0, then for run 1. Add a new kind here, in `row.rs`, and to the golden journal.
 pub(crate) fn every_kind(epoch: u64) -> Vec<Record> {
     let site = site_entries().into_iter().map(|entry| (0, entry));
@@ -178,6 +190,7 @@ fn run_entries() -> Vec<Entry> {
     let (vm, host, action, attempt) = (VmId::from("lab/4b1d"), HostId::from("kvm1"), ActionId(7), 1);
     let (plan, report) = plan();
     let op = plan.actions[&action].op.clone();
+    let guard = GuardId::of(&"dc1".into(), "ha/domain-c8");
     vec![
         Entry::IncidentOpened {
             homes: BTreeMap::from([(vm.clone(), home())]),
@@ -215,6 +228,8 @@ fn run_entries() -> Vec<Entry> {
         Entry::VmLeftOff { vm: vm.clone(), reason: "its platform says that it was told to stop".into() },
         Entry::VmReady { vm: vm.clone(), after: Millis::from_secs(12), how: "tcp db:5432".into() },
         Entry::VmNotReady { vm, within: Millis::from_secs(120), reason: "the port takes no connection".into() },
+        Entry::GuardRecorded { guard: guard.clone(), state: guard_state() },
+        Entry::GuardReleased { guard, reason: "it is as it was before".into() },
         Entry::JournalDegraded { reason: "no answer for 2s".into() },
         Entry::Noticed {
             notice: Notice {
@@ -261,10 +276,12 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::JournalDegraded { .. }
         | Entry::Noticed { .. }
         | Entry::Recovered { .. }
+        | Entry::GuardRecorded { .. }
+        | Entry::GuardReleased { .. }
         | Entry::TimerIntended { .. }
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 33,
+        | Entry::RunEnded { .. } => 35,
     }
 }

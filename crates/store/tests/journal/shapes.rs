@@ -5,8 +5,8 @@ use crate::sample::{every_kind, plan, record};
 use ridethrough_model::entry::{Outcome, RunEnd};
 use ridethrough_model::plan::Gate;
 use ridethrough_model::{
-    Action, ActionId, DomainId, Entry, Failure, FailureKind, HookMoment, HookOf, HostId, LoadId, Notice, Op, Plan, PlanCause,
-    PlanId, PowerEvent, Record, Severity, TierName, TookEffect, UpsId, VmId,
+    Action, ActionId, DomainId, Entry, Failure, FailureKind, GuardId, HookMoment, HookOf, HostId, LoadId, Notice, Op, Plan,
+    PlanCause, PlanId, PowerEvent, Record, Severity, TierName, TookEffect, UpsId, VmId,
 };
 use std::collections::BTreeSet;
 
@@ -15,6 +15,9 @@ fn vm() -> VmId {
 }
 fn host(name: &str) -> HostId {
     HostId::from(name)
+}
+fn guard() -> GuardId {
+    GuardId::of(&"dc1".into(), "ha/domain-c8")
 }
 fn ups() -> UpsId {
     UpsId::from("rack-a")
@@ -38,6 +41,8 @@ fn ops() -> Vec<Op> {
         Op::StartLoad { load: LoadId::from("nas") },
         Op::CallHook { hook: HookOf::Tier(TierName::from("db")).at(HookMoment::BeforeStop) },
         Op::CallHook { hook: HookOf::Host(host("kvm1")).at(HookMoment::AfterStart) },
+        Op::DisarmGuard { guard: guard(), value: "on".into(), disarmed: "off".into() },
+        Op::RestoreGuard { guard: guard(), value: "on".into(), disarmed: "off".into() },
     ];
     let place = |op: &Op| match op {
         Op::ShutDownVm { .. } => 0,
@@ -54,6 +59,8 @@ fn ops() -> Vec<Op> {
         Op::SuspendVm { .. } => 11,
         Op::AbortSuspend { .. } => 12,
         Op::CallHook { .. } => 13,
+        Op::DisarmGuard { .. } => 14,
+        Op::RestoreGuard { .. } => 15,
     };
     all_of(&ops, place)
 }

@@ -267,7 +267,12 @@ impl Story {
             }
             Op::WakeHost { host } => self.group(Kind::Wakes, at, host.to_string(), why),
             // The demo's site has none.
-            Op::StopLoad { .. } | Op::StartLoad { .. } | Op::CallHook { .. } | Op::SuspendVm { .. } => {}
+            Op::StopLoad { .. }
+            | Op::StartLoad { .. }
+            | Op::CallHook { .. }
+            | Op::SuspendVm { .. }
+            | Op::DisarmGuard { .. }
+            | Op::RestoreGuard { .. } => {}
             Op::AbortMove { .. } | Op::AbortSuspend { .. } | Op::FinishMove { .. } => {
                 self.say(at, Ink::Warn, format!("{vm}: {why}"), String::new())
             }

@@ -261,7 +261,12 @@ impl Words {
             }
             Op::MoveVm { .. } => say!(self, "where they ran before", "wo sie vorher liefen"),
             Op::ShutDownHost { .. } => say!(self, "an empty host only drains the battery", "ein leerer Host kostet nur Batterie"),
-            Op::StopLoad { .. } | Op::StartLoad { .. } | Op::CallHook { .. } | Op::SuspendVm { .. } => text,
+            Op::StopLoad { .. }
+            | Op::StartLoad { .. }
+            | Op::CallHook { .. }
+            | Op::SuspendVm { .. }
+            | Op::DisarmGuard { .. }
+            | Op::RestoreGuard { .. } => text,
             Op::WakeHost { .. } => say!(self, "a second outage could be survived", "ein zweiter Ausfall wäre zu überstehen"),
             Op::StartVm { .. } => say!(self, "they ran before the outage", "sie liefen vor dem Ausfall"),
             Op::SetAutostart { enabled: false, .. } => {

@@ -33,6 +33,11 @@ impl Stage {
             Op::StartLoad { load } => {
                 self.loads_off.remove(load.as_str());
             }
+            Op::DisarmGuard { guard, value, disarmed: to } | Op::RestoreGuard { guard, disarmed: value, value: to } => {
+                if let Some(guard) = self.inventory.guards.get_mut(guard).filter(|guard| guard.value == *value) {
+                    guard.value.clone_from(to);
+                }
+            }
             Op::AbortMove { vm, .. } => {
                 self.tasks.retain(|_, (_, op)| !matches!(op, Op::MoveVm { vm: moving, .. } if moving == vm));
             }
@@ -75,6 +80,12 @@ impl Stage {
             return self.call_hook(run, action, attempt, hook);
         }
         self.line(format!("start {}", self.text(&op)));
+        if let Some(guard) = op.guard().filter(|guard| self.world.stuck_guards.contains(guard.native())) {
+            let message = format!("{guard} cannot be set");
+            let failure = Failure { kind: FailureKind::Busy, took_effect: TookEffect::No, message };
+            self.inputs.push_back(Input::Reply { run, action, attempt, reply: StepReply::Started(Err(failure)) });
+            return;
+        }
         let name = op.vm().and_then(|vm| self.inventory.vms.get(vm)).map(|vm| vm.name.clone()).unwrap_or_default();
         let takes = match &op {
             Op::ShutDownVm { .. } if self.world.hung.contains(&name) => u64::MAX / 2,
@@ -126,6 +137,10 @@ impl Stage {
         if is_split || self.tasks.contains_key(&op.to_string()) {
             return Progress::Running { done_ppm: None };
         }
+        if let Op::DisarmGuard { guard, disarmed: to, .. } | Op::RestoreGuard { guard, value: to, .. } = op {
+            let is_done = self.inventory.guards.get(guard).is_some_and(|guard| guard.value == *to);
+            return if is_done { Progress::Done { detail: None } } else { refused("somebody else has set it") };
+        }
         let vm = op.vm().and_then(|vm| self.inventory.vms.get(vm));
         let is_done = vm.is_some_and(|vm| match op {
             Op::ShutDownVm { .. } | Op::PowerOffVm { .. } | Op::SuspendVm { .. } => !vm.power.is_active(),
@@ -137,10 +152,10 @@ impl Stage {
         if is_done {
             return Progress::Done { detail: None };
         }
-        Progress::Failed(Failure {
-            kind: FailureKind::Refused,
-            took_effect: TookEffect::No,
-            message: "the move was given up".into(),
-        })
+        refused("the move was given up")
     }
+}
+
+fn refused(message: &str) -> Progress {
+    Progress::Failed(Failure { kind: FailureKind::Refused, took_effect: TookEffect::No, message: message.to_owned() })
 }

@@ -205,7 +205,7 @@ impl Device for TinyDriver {
 #[async_trait]
 impl Platform for TinyDriver {
     fn capability(&self) -> PlatformCapability {
-        PlatformCapability { can_move: false, can_suspend: false, has_autostart: false, in_flight_max: 64 }
+        PlatformCapability { can_move: false, can_suspend: false, has_autostart: false, has_guards: false, in_flight_max: 64 }
     }
 
     async fn inventory(&self, cx: &Cx) -> Result<Inventory> {
