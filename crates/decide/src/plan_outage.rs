@@ -176,28 +176,8 @@ fn draft_move(
     if plan_suspend::is_under_way(snapshot, vm) {
         return false;
     }
-    let in_flight = snapshot.move_in_flight(&vm.id).map(|(op, _)| op.clone());
-    if let Some(op) = &in_flight {
-        let Op::MoveVm { to, .. } = op else { return false };
-        let reason = if host.is_emergency {
-            "everything stops at once"
-        } else if snapshot.host_risk(to) != HostRisk::Safe {
-            "its target's power is no longer known to be good"
-        } else if snapshot.now + ABORT_LEAD >= last_safe {
-            "it would not end before its clean stop must begin"
-        } else {
-            push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
-            draft_finish(snapshot, host, vm, to, last_safe, steps);
-            return true;
-        };
-        if is_finishing(snapshot, vm, to) {
-            // Half of it is at each host: there is nothing to go back to.
-            push_move(snapshot, host, (rank, tier), vm, op.clone(), Vec::new(), (steps, report));
-            return true;
-        }
-        reasons.push(format!("its move to {to} is stopped: {reason}"));
-        draft_abort(snapshot, host, Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to: to.clone() }, reason, steps);
-        return false;
+    if let Some(op) = snapshot.move_in_flight(&vm.id).map(|(op, _)| op.clone()) {
+        return go_on_moving(snapshot, host, (rank, tier), vm, op, (steps, report), reasons);
     }
     if host.is_emergency {
         reasons.push("everything stops at once".to_owned());
@@ -245,6 +225,39 @@ fn draft_move(
     room.take_disks(&to, vm);
     push_move(snapshot, host, (rank, tier), vm, op, waits, (steps, report));
     true
+}
+
+/// A move under way goes on, or is given up where it would not end well; whether it goes on.
+fn go_on_moving(
+    snapshot: &Snapshot<'_>,
+    host: &ActingHost<'_>,
+    (rank, tier): (usize, &Tier),
+    vm: &Vm,
+    op: Op,
+    (steps, report): (&mut Vec<Step>, &mut PlanReport),
+    reasons: &mut Vec<String>,
+) -> bool {
+    let last_safe = host.last_safe(tier);
+    let Op::MoveVm { to, .. } = op.clone() else { return false };
+    let reason = if host.is_emergency {
+        "everything stops at once"
+    } else if snapshot.host_risk(&to) != HostRisk::Safe {
+        "its target's power is no longer known to be good"
+    } else if snapshot.now + ABORT_LEAD >= last_safe {
+        "it would not end before its clean stop must begin"
+    } else {
+        push_move(snapshot, host, (rank, tier), vm, op, Vec::new(), (steps, report));
+        draft_finish(snapshot, host, vm, &to, last_safe, steps);
+        return true;
+    };
+    if is_finishing(snapshot, vm, &to) {
+        // Half of it is at each host: there is nothing to go back to.
+        push_move(snapshot, host, (rank, tier), vm, op, Vec::new(), (steps, report));
+        return true;
+    }
+    reasons.push(format!("its move to {to} is stopped: {reason}"));
+    draft_abort(snapshot, host, Op::AbortMove { vm: vm.id.clone(), from: vm.host.clone(), to }, reason, steps);
+    false
 }
 
 /// Where a move of that VM from where it is has failed for good.

@@ -300,18 +300,7 @@ fn fill(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Enc
             out.text("00:00:00:00:00:00");
         }),
         call::ListNetworks::NUMBER => list(out, &[0; 0], |_, _| ()),
-        call::GetDirtyRates::NUMBER => {
-            let running: Vec<&FakeVm> = world.vms.values().filter(|vm| vm.state.0 == 1).collect();
-            list(out, &running, |out, vm| {
-                domain(out, vm);
-                let status = ("dirtyrate.calc_status".to_owned(), Value::Int(if vm.dirty.is_some() { 2 } else { 0 }));
-                let values = vm.dirty.map(|(at, rate)| {
-                    [("dirtyrate.calc_start_time", at), ("dirtyrate.megabytes_per_second", rate)]
-                        .map(|(name, value)| (name.to_owned(), Value::Llong(value)))
-                });
-                Parameters([status].into_iter().chain(values.into_iter().flatten()).collect()).encode(out);
-            });
-        }
+        call::GetDirtyRates::NUMBER => dirty_rates(world, out),
         call::ListPools::NUMBER => list(out, &world.pools, |out, (folder, _)| {
             out.text(folder);
             out.fixed(&[1; 16]);
@@ -352,6 +341,19 @@ fn fill(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Enc
         _ => return of_vm(world, procedure, body, out),
     }
     Ok(())
+}
+
+fn dirty_rates(world: &World, out: &mut Encoder) {
+    let running: Vec<&FakeVm> = world.vms.values().filter(|vm| vm.state.0 == 1).collect();
+    list(out, &running, |out, vm| {
+        domain(out, vm);
+        let status = ("dirtyrate.calc_status".to_owned(), Value::Int(if vm.dirty.is_some() { 2 } else { 0 }));
+        let values = vm.dirty.map(|(at, rate)| {
+            [("dirtyrate.calc_start_time", at), ("dirtyrate.megabytes_per_second", rate)]
+                .map(|(name, value)| (name.to_owned(), Value::Llong(value)))
+        });
+        Parameters([status].into_iter().chain(values.into_iter().flatten()).collect()).encode(out);
+    });
 }
 
 fn of_vm(world: &mut World, procedure: u32, body: &mut Decoder<'_>, out: &mut Encoder) -> Filled {
