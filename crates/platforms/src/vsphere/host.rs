@@ -12,7 +12,7 @@ use super::soap::{Call, MoRef};
 use async_trait::async_trait;
 use ridethrough_driver::{Cx, Error, FailureKind, HostPower, HostPowerCapability, Result, Workers};
 use ridethrough_model::{HostId, HostPowerState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ pub struct EsxiPower {
     host: HostId,
     /// How long it may take to enter maintenance mode, where it has to.
     maintenance: Option<Duration>,
+    /// The way into maintenance mode that a worker of ours waits at: an order that comes again does not shut down twice.
+    followed: Mutex<Option<MoRef>>,
     workers: Workers,
 }
 
@@ -49,7 +51,7 @@ impl EsxiPower {
     /// A host of that platform.
     #[must_use]
     pub fn new(driver: Arc<Vsphere>, host: HostId, maintenance: Option<Duration>) -> Self {
-        Self { driver, host, maintenance, workers: Workers::new() }
+        Self { driver, host, maintenance, followed: Mutex::new(None), workers: Workers::new() }
     }
 
     /// What vCenter says; where that is gone or does not reach the host, the host itself.
@@ -100,6 +102,10 @@ impl EsxiPower {
     }
 
     fn follow(&self, at: &At<'_>, task: MoRef, wait: Duration) {
+        let before = self.followed.lock().unwrap_or_else(PoisonError::into_inner).replace(task.clone());
+        if before.as_ref() == Some(&task) {
+            return;
+        }
         let (driver, host, id) = (self.driver.clone(), at.host.clone(), self.host.clone());
         let is_direct = !std::ptr::eq(at.site, &raw const self.driver.main);
         self.workers.start(async move {

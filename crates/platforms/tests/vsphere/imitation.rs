@@ -60,6 +60,7 @@ async fn maintenance_mode_waits_for_the_host_to_be_empty_and_ends_when_its_vms_s
     fake.change(crate::fake::World::end_tasks);
     assert!(fake.until(|world| world.hosts["host-0"].connection == "notResponding"), "{:?}", fake.world().calls);
     assert!(fake.world().hosts["host-0"].in_maintenance);
+    assert_eq!(fake.world().calls.iter().filter(|call| *call == "ShutdownHost_Task").count(), 1, "told twice, done once");
 
     // It is woken, comes back in maintenance mode, and its VMs are to start: by another process.
     fake.change(|world| {
