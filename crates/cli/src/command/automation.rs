@@ -38,10 +38,10 @@ mod tests {
             guard("HA of cluster test", "disabled", false, None),
         ];
         expect![[r#"
-            AUTOMATION          VALUE     NOTE
-            HA of cluster prod  disabled  disarmed for this run; put back to enabled at its end
-            HA of cluster dev   enabled   restarts VMs elsewhere when their host goes; disarmed first in an outage
-            HA of cluster test  disabled  would not act against a run
+              AUTOMATION          VALUE     NOTE
+              HA of cluster prod  disabled  disarmed for this run; put back to enabled at its end
+              HA of cluster dev   enabled   restarts VMs elsewhere when their host goes; disarmed first in an outage
+              HA of cluster test  disabled  would not act against a run
         "#]]
         .assert_eq(&guards(&Style::plain(120, "2025-01-01T12:00:00Z"), &all));
     }
