@@ -14,6 +14,7 @@ pub(super) fn a_guard_is_recorded_before_it_is_disarmed(scene: &Scene<'_>) -> Op
         .find_map(|(attempt, op)| {
             let Op::DisarmGuard { guard, value, .. } = op else { return None };
             let recorded = scene.seen.guards.get(guard)?;
+            scene.judge();
             let is_durable = scene.seen.is_degraded || scene.seen.durable.get(&attempt.0).is_some_and(|last| recorded.1 <= *last);
             (recorded.0 != *value || !is_durable).then(|| format!("{op}: {} is written down, durable: {is_durable}", recorded.0))
         })
@@ -38,6 +39,9 @@ pub(super) fn no_step_goes_before_its_guard(scene: &Scene<'_>) -> Option<String>
         let is_emergency = crate::seen::Seen::feeds(scene.world, hosts[0]).into_iter().any(|ups| scene.is_emergency(ups));
         if is_last || is_emergency {
             return None;
+        }
+        if !scene.world.reality.guards.is_empty() {
+            scene.judge();
         }
         let wrong = scene.world.reality.guards.iter().find(|(id, guard)| {
             guard.state.before.contains(&kind)
@@ -67,6 +71,7 @@ pub(super) fn guards_are_put_back_on_mains_only(scene: &Scene<'_>) -> Option<Str
     scene.first(|op| {
         let Op::RestoreGuard { guard, .. } = op else { return None };
         let hosts = &scene.world.reality.guards.get(guard)?.state.hosts;
+        scene.judge();
         let lost = hosts.iter().find(|host| scene.good_feeds(host).0 < scene.good_feeds(host).1)?;
         Some(format!("{lost} is not on mains"))
     })
@@ -80,6 +85,7 @@ pub(super) fn every_guard_is_put_back(scene: &Scene<'_>) -> Option<String> {
     }
     let end = scene.seen.ends_now.first()?;
     scene.world.reality.guards.iter().find_map(|(id, guard)| {
+        scene.judge();
         let is_said =
             matches!(end, RunEnd::ReturnedIncomplete(missing) if missing.iter().any(|text| text.starts_with(&guard.state.name)));
         (guard.state.value != guard.wish && !is_said).then(|| format!("{id} is {}, it was {}", guard.state.value, guard.wish))
