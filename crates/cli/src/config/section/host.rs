@@ -118,10 +118,10 @@ pub(crate) struct Power {
     pub(crate) redfish: Option<Redfish>,
     /// Its network card, by a magic packet. This only wakes: it says nothing about the host, and proves nothing.
     pub(crate) wol: Option<Wol>,
-    /// What it draws with no VM running, as `"110W"`. With it the plan knows what shutting it down spares. Default: learned from
-    /// what its UPS measures, as hosts and VMs stop and start.
+    /// What it draws with no VM running, as `"110W"`. With it the plan knows what shutting it down spares. Default: not known;
+    /// its VMs are then planned by the more careful rules, without the battery's price (RT0429).
     pub(crate) idle: Option<Watts>,
-    /// What it draws at its most. Default: learned.
+    /// What it draws at its most. Default: not known.
     pub(crate) max: Option<Watts>,
 }
 
