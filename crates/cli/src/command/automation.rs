@@ -37,12 +37,14 @@ mod tests {
             guard("HA of cluster dev", "enabled", true, None),
             guard("HA of cluster test", "disabled", false, None),
         ];
+        // As `status` shows it, below what comes before it.
         expect![[r#"
+            UPSes
               AUTOMATION          VALUE     NOTE
               HA of cluster prod  disabled  disarmed for this run; put back to enabled at its end
               HA of cluster dev   enabled   restarts VMs elsewhere when their host goes; disarmed first in an outage
               HA of cluster test  disabled  would not act against a run
         "#]]
-        .assert_eq(&guards(&Style::plain(120, "2025-01-01T12:00:00Z"), &all));
+        .assert_eq(&format!("UPSes\n{}", guards(&Style::plain(120, "2025-01-01T12:00:00Z"), &all)));
     }
 }
