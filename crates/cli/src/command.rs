@@ -16,6 +16,7 @@ pub(crate) mod plan;
 pub(crate) mod reload;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod sim;
 pub(crate) mod status;
 pub(crate) mod ups;
 mod verdict;

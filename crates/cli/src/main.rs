@@ -21,11 +21,13 @@ use command::maintenance::MaintenanceArgs;
 use command::manual::{CompletionsArgs, ManArgs};
 use command::plan::PlanArgs;
 use command::runs::RunsArgs;
+use command::sim::SimArgs;
 use command::status::StatusArgs;
 use command::ups::UpsArgs;
 use command::vsphere::VsphereArgs;
 use command::{
-    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, status, ups, vsphere,
+    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, sim, status, ups,
+    vsphere,
 };
 use failure::Failure;
 use output::Style;
@@ -54,6 +56,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(DemoArgs),
+    Sim(SimArgs),
     /// Run the controller in the foreground: it observes, and acts in domains that are armed
     Serve,
     Check(CheckArgs),
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let said = match &cli.command {
         Command::Demo(args) => demo::run(args, cli.api.json).map(|()| Said::done(String::new())),
+        Command::Sim(args) => sim::run(args, &cli.config, cli.api.json),
         Command::Alert(args) => alert::run(args, &cli.config, &Style::of_stdout(), cli.api.json).map(Said::done),
         Command::Ups(args) => ups::run(args, &cli.config, &Style::of_stdout(), cli.api.json),
         Command::Vsphere(args) => vsphere::run(args, &cli.config, &Style::of_stdout(), cli.api.json),
@@ -122,6 +126,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
     runtime.block_on(async {
         let text = match &cli.command {
             Command::Demo(_)
+            | Command::Sim(_)
             | Command::Serve
             | Command::Check(_)
             | Command::Schema
