@@ -4,6 +4,7 @@ pub(crate) mod fakes;
 mod http;
 mod openapi;
 mod outage;
+mod seeds;
 
 use crate::{Clock, Endpoints, Pace, Parts, ServerParts, Storage, run};
 use fakes::{Bmc, Heard, Lab, PLATFORM, Ups, World};

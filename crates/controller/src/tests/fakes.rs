@@ -58,6 +58,8 @@ pub(crate) struct State {
     /// Starts that never answer.
     pub(crate) start_hangs: bool,
     pub(crate) in_flight: u32,
+    /// Hosts that were told to shut down while VMs ran there.
+    pub(crate) cut_over: Vec<String>,
     pub(crate) in_flight_seen: u32,
 }
 
@@ -78,6 +80,7 @@ impl World {
             start_panics: false,
             start_hangs: false,
             in_flight: 0,
+            cut_over: Vec::new(),
             in_flight_seen: 0,
         })))
     }
@@ -130,6 +133,12 @@ impl State {
     fn note(&mut self, what: String) {
         let second = self.began.elapsed().as_secs();
         self.asked.push((second, what));
+    }
+    /// What does not run.
+    pub(crate) fn off(&self) -> Vec<String> {
+        let hosts = self.hosts.iter().filter(|(_, switch)| !switch.is_on()).map(|(id, _)| format!("host {id}"));
+        let vms = self.vms.iter().filter(|(id, _)| !self.is_running(id)).map(|(_, (name, ..))| format!("VM {name}"));
+        hosts.chain(vms).collect()
     }
     fn is_running(&self, vm: &VmId) -> bool {
         self.vms.get(vm).is_some_and(|(_, host, _, switch)| switch.is_on() && self.hosts[host].is_on())
@@ -275,6 +284,10 @@ impl HostPower for Bmc {
     async fn shut_down(&self, _: &Cx) -> Result<()> {
         let mut state = self.0.lock();
         state.note(format!("shut down host {}", self.1));
+        let running = state.vms.iter().find(|(id, (_, host, ..))| *host == self.1 && state.is_running(id));
+        if let Some(over) = running.map(|(_, (name, ..))| format!("host {} was shut down over {name}", self.1)) {
+            state.cut_over.push(over);
+        }
         state.hosts.get_mut(&self.1).expect("the test made that host").turn(false, Duration::from_secs(5));
         Ok(())
     }
