@@ -182,7 +182,15 @@ impl Site {
         let vm = |id: &VmId| self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id));
         run.into_iter().flat_map(move |run| {
             let is_there = move |id: &&VmId| vm(id).map_or(!run.moved.contains(*id), |vm| vm.host == *host);
-            run.homes.iter().filter(|(_, home)| home.host == *host).map(|(id, _)| id).filter(is_there).cloned()
+            // What this run has stopped and is seen off did not fall.
+            let is_ours = move |id: &&VmId| run.stopped.contains(*id) && vm(id).is_some_and(|vm| !vm.power.is_active());
+            run.homes
+                .iter()
+                .filter(|(_, home)| home.host == *host)
+                .map(|(id, _)| id)
+                .filter(is_there)
+                .filter(move |id| !is_ours(id))
+                .cloned()
         })
     }
 

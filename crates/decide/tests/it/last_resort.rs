@@ -202,3 +202,19 @@ fn point_4_last_resort_host_that_went_down_by_it_comes_back_with_its_vms() {
     assert_eq!(stage.vm_named("db").power, VmPower::Running, "{}", stage.story());
     assert_eq!(stage.count("start wake host kvm1"), 1);
 }
+
+#[test]
+fn point_4_last_resort_that_did_not_fire_makes_no_vm_fallen_that_the_run_stopped_itself() {
+    let mut stage = usual();
+    stage.lose_mains("rack-a", 900);
+    stage.play_until("timer of kvm1 ended: the host is off", 900);
+    let fallen: Vec<_> = stage
+        .records
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::HostProvenOff { host, vms, .. } => Some((host.clone(), vms.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fallen, [(HostId::new("kvm1"), Vec::new())], "db was moved and web shut down:\n{}", stage.story());
+}
