@@ -140,7 +140,7 @@ async fn every_promise_holds_in_300_days_of_the_real_loop() {
         asked += usize::from(day.trace.contains("shut down VM"));
         broken.extend(day.wrong.map(|wrong| (seed, wrong, day.trace)));
     }
-    assert!(asked > 100, "most days are worth playing: {asked}");
     let all: Vec<_> = broken.iter().map(|(seed, wrong, _)| (seed, wrong)).collect();
     assert!(broken.is_empty(), "{}\n{} days: {all:?}", broken[0].2, broken.len());
+    assert!(asked as u64 * 3 > last, "most days are worth playing: {asked}");
 }
