@@ -114,8 +114,7 @@ fn the_example_is_sound_once_its_secrets_are_there() {
                                                                               and quorum are not known
           14  each VM has one home for good                  not yet covered  copies at other sites are not
                                                                               known
-          15  other masters of a UPS are respected           partly           forced shutdown and low
-                                                                              battery; not timers in the UPS
+          15  other masters of a UPS are respected           yes
           16  a bad inventory changes nothing                yes
           17  two controllers do no harm                     not yet covered  run only one
     "#]]
