@@ -344,8 +344,10 @@ impl Before {
                 && (vm.doing == Doing::Nothing || vm.is_hung);
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
+            // Who moves or switches a VM past us, while we had it in hand or before, has it as it was left.
+            let is_theirs = seen.wished.contains(*id) || world.reality.meddled.contains_key(*id);
             !was_hung
-                && !seen.wished.contains(*id)
+                && !is_theirs
                 && (touched.contains(id) || lost.contains(id) && is_calm || by_timer.contains(host) && is_orphaned)
                 && !is_back
         });

@@ -289,6 +289,9 @@ impl Seen {
                     self.plan = Some(*plan);
                 }
                 Entry::IncidentOpened { homes, .. } => self.homes = homes,
+                Entry::HomeAdded { vm, home } => {
+                    self.homes.insert(vm, home);
+                }
                 Entry::RunAborted { .. } => self.is_aborted = true,
                 Entry::AbortEnded { .. } => self.is_aborted = false,
                 Entry::PowerChanged { event: PowerEvent::MainsLost { ups, .. } } => {
