@@ -4,6 +4,7 @@ use crate::host::Host;
 use crate::lab::Lab;
 use crate::witness::Line;
 use std::fs;
+use std::path::PathBuf;
 
 /// One beat on one host's console.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,10 +73,16 @@ pub fn life(beats: &[Heartbeat]) -> Option<Life> {
 }
 
 impl Lab {
+    /// Where a guest's console on that host is written.
+    #[must_use]
+    pub fn console_path(&self, host: usize, guest: &str) -> PathBuf {
+        Host::log_dir(self.dir(), host).join(format!("{guest}.serial"))
+    }
+
     /// What a guest has written on that host's console.
     #[must_use]
     pub fn console(&self, host: usize, guest: &str) -> String {
-        let bytes = fs::read(Host::log_dir(self.dir(), host).join(format!("{guest}.serial"))).unwrap_or_default();
+        let bytes = fs::read(self.console_path(host, guest)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 

@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod bad_input;
+mod hooks;
 mod last_resort;
 mod outage;
 mod restraint;
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 type Story = (&'static str, fn(&mut Stage));
 
-const STORIES: [Story; 13] = [
+const STORIES: [Story; 14] = [
     ("bad input gets an error a person can act on", bad_input::wrong_credentials_and_names),
     ("a domain observes until it is armed, and never the one the controller stands in", bad_input::arming),
     ("rule 12: it calls nobody who is not configured", bad_input::rule_12_calls_nobody_else),
@@ -29,6 +30,7 @@ const STORIES: [Story; 13] = [
     ("point 7: an abort in mid-run leaves the rest alone", restraint::abort_leaves_the_rest),
     ("the controller is killed in the middle of a move", survive::killed_in_mid_move),
     ("a ride-through that would be fatal is cut short", outage::fatal_ride_through),
+    ("point 5: hooks are called before a tier and a host go down, and after they are back", hooks::around_tier_and_host),
     ("all UPSes fail: nothing moves, everything stops in order and returns", outage::all_fail),
     ("point_4_last_resort: the link is cut in mid-run, every host stops its guests and itself", last_resort::link_cut),
     ("point_4_last_resort: the mains is back, the timer is cancelled and nothing stops", last_resort::mains_back),

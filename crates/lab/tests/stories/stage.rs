@@ -66,7 +66,7 @@ impl Stage {
             );
         }
         let mut stage = Self { controller: None, upsd, lab, seed, cast, tiers };
-        stage.start_controller(USUAL);
+        stage.start_controller(USUAL, "");
         stage
     }
 
@@ -74,9 +74,10 @@ impl Stage {
         self.lab.config_path()
     }
 
-    /// Writes the configuration, starts the controller, waits until it sees everything, arms all domains.
-    pub fn start_controller(&mut self, numbers: Numbers) {
-        let text = self.lab.config(&self.upsd, &RACKS, &self.tiers, numbers);
+    /// Writes the configuration with `more` behind its last tier, starts the controller, waits until it sees everything, arms all
+    /// domains.
+    pub fn start_controller(&mut self, numbers: Numbers, more: &str) {
+        let text = self.lab.config(&self.upsd, &RACKS, &self.tiers, numbers) + more;
         std::fs::write(self.config_path(), text).expect("the configuration is written");
         self.serve(&[]);
         for rack in RACKS {
@@ -101,10 +102,20 @@ impl Stage {
     }
 
     pub fn restart_controller(&mut self, numbers: Numbers) {
+        self.end_controller();
+        self.start_controller(numbers, "");
+    }
+
+    /// With the usual numbers, and `more` in the configuration.
+    pub fn restart_with(&mut self, more: &str) {
+        self.end_controller();
+        self.start_controller(USUAL, more);
+    }
+
+    fn end_controller(&mut self) {
         if let Some(mut controller) = self.controller.take() {
             assert_eq!(controller.terminate(), Some(0), "a clean end:\n{}", controller.log());
         }
-        self.start_controller(numbers);
     }
 
     /// Back to the usual numbers.
