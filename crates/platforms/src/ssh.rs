@@ -7,8 +7,10 @@
 mod fuzz_tests;
 mod last_resort;
 mod master;
+mod not_let_in;
 
 pub use last_resort::DeadManTimer;
+pub(crate) use not_let_in::not_let_in;
 
 use async_trait::async_trait;
 use master::{Ended, Master, NotConnected};
@@ -149,22 +151,7 @@ impl Ssh {
         let Config { address, port, user, .. } = &self.config;
         let file = self.config.known_hosts.as_ref().map_or("~/.ssh/known_hosts".to_owned(), |path| path.display().to_string());
         let error = |kind, message| Error::new(kind, "connect over ssh", message).caused_by(std::io::Error::other(shown(said)));
-        if said.contains("IDENTIFICATION HAS CHANGED") {
-            let message = format!(
-                "its host key is not the one in {file}: if the host was set up anew, check the key's fingerprint on the host \
-                 and replace its line; if not, somebody else answers there"
-            );
-            return error(FailureKind::Unauthorized, message);
-        }
-        if said.contains("Host key verification failed") {
-            let message = format!(
-                "its host key is not in {file}: add it with `ssh-keyscan -p {port} {address} >> {file}` and compare its fingerprint \
-                 with the one on the host"
-            );
-            return error(FailureKind::Unauthorized, message);
-        }
-        if said.contains("Permission denied (") || said.contains("Too many authentication failures") {
-            let message = format!("it does not let `{user}` in with this key: add the public key to that user's authorized_keys");
+        if let Some(message) = not_let_in(said, Some(user), &format!("-p {port} {address}"), &file) {
             return error(FailureKind::Unauthorized, message);
         }
         error(FailureKind::Unreachable, "no connection".to_owned())

@@ -80,7 +80,7 @@ async fn point_3_libvirt_ssh_is_spoken_with_virt_ssh_helper_and_a_known_host_onl
     assert!(kind == FailureKind::Unauthorized && said.contains("host key"), "{kind:?} {said}");
     let wrong = SshLogin { key: Some(estate.lab.dir().join("ssh-host-key")), ..login.clone() };
     let (kind, said) = refusal(&estate.driver_over(&uri, None, wrong)).await;
-    assert!(kind == FailureKind::Unauthorized && said.contains("not let in"), "{kind:?} {said}");
+    assert!(kind == FailureKind::Unauthorized && said.contains("does not let us in"), "{kind:?} {said}");
 
     is_seen_and_stopped(&estate, &estate.driver_over(&uri, None, login), "web").await;
 }

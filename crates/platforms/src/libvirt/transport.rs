@@ -4,6 +4,7 @@
 
 use super::config::{SshLogin, Tls};
 use super::connection::CallError;
+use crate::ssh::not_let_in;
 use ridethrough_driver::tls::{self, ClientConfig, distrust};
 use ridethrough_driver::{Error, FailureKind, Result as DriverResult, Workers};
 use std::io;
@@ -171,22 +172,8 @@ impl SshWay {
 /// What ssh's words mean, and what a person can do about it.
 fn reason(said: &str, place: &str, known_hosts: &str) -> Option<CallError> {
     let unauthorized = |message: String| Some(CallError::Unauthorized(message));
-    if said.contains("IDENTIFICATION HAS CHANGED") {
-        return unauthorized(format!(
-            "the host key of {place} is not the one in {known_hosts}: if the host was set up anew, check the key's fingerprint on \
-             the host and replace its line; if not, somebody else answers there"
-        ));
-    }
-    if said.contains("Host key verification failed") {
-        return unauthorized(format!(
-            "the host key of {place} is not in {known_hosts}: add it with `ssh-keyscan HOST >> {known_hosts}` and compare its \
-             fingerprint with the one on the host"
-        ));
-    }
-    if said.contains("Permission denied (") || said.contains("Too many authentication failures") {
-        return unauthorized(format!(
-            "ssh to {place} is not let in with this key: add the public key to that user's authorized_keys"
-        ));
+    if let Some(why) = not_let_in(said, None, "HOST", known_hosts) {
+        return unauthorized(format!("ssh to {place}: {why}"));
     }
     if said.contains("virt-ssh-helper") && said.contains("not found") {
         return unauthorized(format!(

@@ -157,6 +157,23 @@ fn what_is_done_with_a_tier_must_fit_together() {
 }
 
 #[test]
+fn point_3_saving_to_disk_needs_its_rate_and_room() {
+    check(
+        "on_outage = [\"move\", \"shut-down\"]",
+        "on_outage = [\"move\", \"suspend\", \"shut-down\"]",
+        expect![[r#"
+        warning RT0119: tier critical: its VMs on platform lab are never saved to disk: how fast that goes and how much room there is is not said.
+          --> a.toml:31:13
+           |
+        31 | on_outage = ["move", "suspend", "shut-down"]
+           |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = Add `suspend = { rate = "...", space = "..." }` to the platform, or take "suspend" out of
+             `on_outage`.
+    "#]],
+    );
+}
+
+#[test]
 fn what_is_no_destination() {
     check(
         "[{ same_site = true }]",
