@@ -9,11 +9,12 @@ use crate::site::{Live, Site};
 use crate::snapshot::{Snapshot, Want};
 use crate::source::SourceKind;
 use ridethrough_model::entry::{Home, RunEnd};
+use ridethrough_model::plan::Gate;
 use ridethrough_model::{
     Action, ActionId, DomainId, DomainMode, Entry, Millis, Mono, Now, Op, PlanCause, PlanReport, PowerEvent, Record, Severity,
     UpsId, VmId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A tick: what waiting once more costs.
 const TICK: Millis = Millis::from_secs(1);
@@ -229,13 +230,8 @@ impl Site {
         }
         let is_left = |id: &ActionId| run.actions.get(id).is_none_or(|action| !action.is_failed_for_good());
         let is_past_latest = is_past_latest(snapshot);
-        let is_hopeless = |action: &Action| {
-            action
-                .gates_hard
-                .iter()
-                .any(|gate| matches!(gate, ridethrough_model::plan::Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_past_latest && !snapshot.is_ready(host)))
-        };
-        if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !is_hopeless(action)) {
+        let hopeless = self.hopeless(snapshot, run, actions, is_past_latest);
+        if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !hopeless.contains(&action.id)) {
             return None;
         }
         if (!report.waiting.is_empty() || self.is_wondering() || !self.unready().is_empty()) && !is_past_latest {
@@ -250,6 +246,34 @@ impl Site {
     }
 
     /// A host that was to be woken and did not come, or that nothing here can wake.
+    /// What of a plan nothing can begin any more: its host does not come. When it is late, what waits for such an action is lost with
+    /// it, and a hook about what does not come is not called.
+    fn hopeless(
+        &self,
+        snapshot: &Snapshot<'_>,
+        run: &RunState,
+        actions: &BTreeMap<ActionId, Action>,
+        is_past_latest: bool,
+    ) -> BTreeSet<ActionId> {
+        let is_gone = |gate: &Gate| matches!(gate, Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_past_latest && !snapshot.is_ready(host));
+        let mut hopeless: BTreeSet<ActionId> =
+            actions.values().filter(|action| action.gates_hard.iter().any(is_gone)).map(|action| action.id).collect();
+        if !is_past_latest || hopeless.is_empty() {
+            return hopeless;
+        }
+        loop {
+            let waits = |gate: &Gate| matches!(gate, Gate::Settled(other) | Gate::Done(other) if hopeless.contains(other));
+            let is_stuck =
+                |action: &&Action| action.op.hook().is_some() || action.gates.iter().chain(&action.gates_hard).any(waits);
+            let more: Vec<ActionId> = actions.values().filter(is_stuck).map(|action| action.id).collect();
+            let before = hopeless.len();
+            hopeless.extend(more);
+            if hopeless.len() == before {
+                return hopeless;
+            }
+        }
+    }
+
     fn is_lost(&self, host: &ridethrough_model::HostId, run: &RunState, snapshot: &Snapshot<'_>) -> bool {
         let is_out_of_reach = snapshot.topology.hosts.get(host).is_none_or(|topology| !topology.can_wake);
         if is_out_of_reach && !snapshot.is_ready(host) {
