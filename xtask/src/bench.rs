@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 /// Name, package, example.
 const BENCHES: &[(&str, &str, &str)] = &[
     ("journal", "ridethrough-store", "bench_journal"),
+    ("recover", "ridethrough-controller", "bench_recover"),
     ("lab", "ridethrough-lab", "bench_outage"),
     ("idle", "ridethrough-lab", "bench_idle"),
     ("many", "ridethrough-lab", "bench_many"),
@@ -75,6 +76,6 @@ mod tests {
     #[test]
     fn a_measurement_that_does_not_exist_is_named_with_those_that_do() {
         let error = command(Path::new("/nowhere"), &["speed".to_owned()]).expect_err("none such");
-        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal lab idle many plan");
+        assert_eq!(error.to_string(), "there is no measurement `speed`; there are: journal recover lab idle many plan");
     }
 }
