@@ -107,7 +107,9 @@ fn the_example_is_sound_once_its_secrets_are_there() {
                                                                               runs
            9  there is always a checked plan                 partly           made anew at each change; not
                                                                               kept over a restart
-          10  paused automation is put back                  partly           libvirt's autostart only
+          10  paused automation is put back                  partly           libvirt's autostart; vSphere's
+                                                                              DRS level and admission
+                                                                              control
           11  no outage leaves anything to the next          yes
           12  no licence, no call home                       yes
           13  replicas and votes keep hosts up               not yet covered  storage on hosts (Ceph, vSAN)

@@ -40,7 +40,7 @@ pub(super) const RULES: [Rule; 17] = [
     rule(7, "every host has a last resort", Covered::Partly, "timers over SSH; vendor agents are known by name only"),
     rule(8, "the plan knows what it stands on", Covered::NotYet, "only `needs` of hosts, and where the controller itself runs"),
     rule(9, "there is always a checked plan", Covered::Partly, "made anew at each change; not kept over a restart"),
-    rule(10, "paused automation is put back", Covered::Partly, "libvirt's autostart only"),
+    rule(10, "paused automation is put back", Covered::Partly, "libvirt's autostart; vSphere's DRS level and admission control"),
     rule(11, "no outage leaves anything to the next", Covered::Yes, ""),
     rule(12, "no licence, no call home", Covered::Yes, ""),
     rule(13, "replicas and votes keep hosts up", Covered::NotYet, "storage on hosts (Ceph, vSAN) and quorum are not known"),

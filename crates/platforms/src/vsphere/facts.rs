@@ -327,7 +327,7 @@ fn autostarted(config: &Element) -> BTreeSet<String> {
 }
 
 impl ClusterFacts {
-    fn set(&mut self, path: &str, value: Option<&Element>) {
+    pub(super) fn set(&mut self, path: &str, value: Option<&Element>) {
         match path {
             "name" => self.name = text(value).unwrap_or_default(),
             "resourcePool" => self.pool = text(value),

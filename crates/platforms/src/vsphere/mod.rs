@@ -11,6 +11,7 @@ mod facts;
 mod fault;
 #[cfg(test)]
 mod fuzz_tests;
+mod guards;
 mod host;
 mod http;
 mod labels;
@@ -172,7 +173,7 @@ impl Platform for Vsphere {
             // How fast a datastore takes images is not known here: nothing is planned with it yet.
             can_suspend: false,
             has_autostart: self.is_experimental,
-            has_guards: false,
+            has_guards: true,
             in_flight_max: IN_FLIGHT_MAX,
         }
     }
@@ -188,6 +189,9 @@ impl Platform for Vsphere {
 
     async fn start(&self, op: &Op, cx: &Cx) -> Result<Started> {
         let deadline = inner_deadline(cx);
+        if let Some(started) = self.start_guard(op, deadline).await {
+            return started;
+        }
         let Some(task) = Task::of(op) else { return Err(not_ours(op, "start")) };
         match &task.kind {
             TaskKind::ShutDown { host } => self.shut_down(&task, host, deadline).await,
@@ -201,6 +205,9 @@ impl Platform for Vsphere {
     }
 
     async fn poll(&self, task: &TaskRef, cx: &Cx) -> Result<Progress> {
+        if let Some(progress) = self.poll_guard(task, inner_deadline(cx)).await {
+            return progress;
+        }
         let Some(task) = Task::parse(task) else {
             let message = format!("`{}` is no task of a vSphere platform", task.0);
             return Err(declined(FailureKind::NotFound, "poll", message));
@@ -209,6 +216,9 @@ impl Platform for Vsphere {
     }
 
     async fn observe(&self, op: &Op, cx: &Cx) -> Result<Observed> {
+        if let Some(observed) = self.observe_guard(op, inner_deadline(cx)).await {
+            return observed;
+        }
         let Some(task) = Task::of(op) else { return Err(not_ours(op, "observe")) };
         self.observed(&task, inner_deadline(cx)).await
     }

@@ -48,6 +48,7 @@ pub fn needed(uses: Uses) -> Vec<Privilege> {
         all.push(of("Resource.ColdMigrate", "vSphere asks for it with every move"));
         all.push(of("Resource.AssignVMToPool", "move VMs to another cluster"));
     }
+    all.push(of("Host.Inventory.EditCluster", "lower DRS and HA for the time of a run, and put them back"));
     if uses.shuts_hosts_down {
         all.push(of("Host.Config.Maintenance", "shut ESXi hosts down, maintenance mode"));
     }

@@ -4,6 +4,7 @@ use super::collect::{self, Object, TaskInfo};
 use super::config::Login;
 use super::facts::World;
 use super::fault::CallError;
+use super::guards;
 use super::labels::Reader;
 use super::map::{self, Hosts, Ids};
 use super::mirror::Mirror;
@@ -102,6 +103,11 @@ impl Site {
                 // It takes orders: the first VM to be started there ends the mode.
                 info.connected = true;
             }
+        }
+        if live.is_vcenter() {
+            let read = guards::read(&self.endpoint, world, deadline).await?;
+            let seen = inventory.hosts.keys().collect();
+            inventory.guards = guards::tell(platform, (world, &read), &ids, &seen, self.is_experimental);
         }
         let is_over = |id: &String| world.hosts.get(id).is_none_or(|facts| !facts.in_maintenance);
         self.maintained.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| !is_over(id));

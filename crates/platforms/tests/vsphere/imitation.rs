@@ -125,6 +125,26 @@ async fn autostart_is_switched_and_told() {
 }
 
 #[tokio::test]
+async fn host_monitoring_is_switched_off_and_on_again_and_only_where_ha_is() {
+    let fake = fake();
+    let platform = driver(&fake, &HOSTS, PASSWORD);
+    let is_monitoring = |name: &str| name.starts_with("HA host monitoring");
+    assert!(!look(&platform).await.guards.values().any(|guard| is_monitoring(&guard.name)), "without HA it does nothing");
+    fake.change(|world| world.clusters.values_mut().for_each(|cluster| cluster.ha = true));
+    let guards = look(&platform).await.guards;
+    let (id, found) = guards.iter().find(|(_, guard)| is_monitoring(&guard.name)).expect("told");
+    assert_eq!((found.value.as_str(), found.disarmed.as_str()), ("enabled", "disabled"));
+    let (guard, value, disarmed) = (id.clone(), found.value.clone(), found.disarmed.clone());
+    let off = Op::DisarmGuard { guard: guard.clone(), value: value.clone(), disarmed: disarmed.clone() };
+    assert_eq!(done(&platform, &off).await, Progress::Done { detail: None });
+    assert!(fake.world().clusters.values().all(|cluster| cluster.host_monitoring == "disabled" && cluster.admission_control));
+    assert_eq!(platform.observe(&off, &cx()).await.expect("seen"), Observed::Done);
+    let back = Op::RestoreGuard { guard, value, disarmed };
+    assert_eq!(done(&platform, &back).await, Progress::Done { detail: None });
+    assert!(fake.world().clusters.values().all(|cluster| cluster.host_monitoring == "enabled"));
+}
+
+#[tokio::test]
 async fn a_move_under_way_is_seen_adopted_and_stopped() {
     let fake = fake();
     fake.change(|world| world.holds_tasks = true);

@@ -4,7 +4,7 @@ use crate::gate::gate;
 use crate::vcsim::{HOSTS, LIMIT, PASSWORD, Vcsim, cx, done, look, named, needs};
 use ridethrough_driver::tls::{Thumbprint, Trust};
 use ridethrough_driver::{Cx, FailureKind, Platform, Secret, TookEffect};
-use ridethrough_model::{Bytes, HostId, Mono, Observed, Op, Progress, Started, VmPower};
+use ridethrough_model::{Bytes, GuardId, HostId, Mono, Observed, Op, Progress, Started, VmPower};
 use ridethrough_platforms::vsphere::{Config, HostConfig, Login, Uses, Vsphere, needed};
 use std::time::Duration;
 
@@ -266,4 +266,65 @@ async fn an_account_is_held_against_the_role_that_the_plan_needs() {
     assert!(!account.excess.iter().any(|id| id.starts_with("System.") || id == "Resource.HotMigrate"), "{account:?}");
     let ids: Vec<&str> = needed(Uses::default()).iter().map(|one| one.id).collect();
     assert!(ids.contains(&"VirtualMachine.Interact.PowerOff") && !ids.contains(&"Resource.HotMigrate"), "{ids:?}");
+}
+
+#[tokio::test]
+async fn drs_and_admission_control_are_told_lowered_and_put_back_and_nobodys_change_is_overwritten() {
+    if !can_run("drs_and_admission_control_are_told_lowered_and_put_back_and_nobodys_change_is_overwritten") {
+        return;
+    }
+    let vcsim = Vcsim::two_clusters();
+    let drs = |level: &str| {
+        vcsim.govc(&[
+            "cluster.change",
+            "-drs-enabled",
+            "-drs-mode",
+            level,
+            "-ha-enabled",
+            "-ha-admission-control-enabled",
+            "/DC0/host/DC0_C0",
+        ])
+    };
+    drs("fullyAutomated");
+    let driver = vcsim.driver();
+    let guard = |inventory: &ridethrough_model::Inventory, what: &str| {
+        let found = inventory.guards.iter().find(|(_, guard)| guard.name == what);
+        found
+            .map(|(id, guard)| (id.clone(), guard.value.clone(), guard.disarmed.clone()))
+            .unwrap_or_else(|| panic!("no {what}: {:?}", inventory.guards))
+    };
+    let first = look(&driver).await;
+    let (id, value, disarmed): (GuardId, String, String) = guard(&first, "DRS of cluster DC0_C0");
+    assert_eq!((value.as_str(), disarmed.as_str()), ("fullyAutomated", "manual"));
+    assert!(
+        !first.guards.values().any(|guard| guard.name.contains("host monitoring")),
+        "only where it is wanted: vcsim ignores it"
+    );
+    let lower = Op::DisarmGuard { guard: id.clone(), value: value.clone(), disarmed: disarmed.clone() };
+    assert_eq!(driver.observe(&lower, &cx()).await.expect("seen"), Observed::NotDone);
+    assert_eq!(done(&driver, &lower).await, Progress::Done { detail: None });
+    assert_eq!(guard(&look(&driver).await, "DRS of cluster DC0_C0").1, "manual");
+    assert_eq!(driver.start(&lower, &cx()).await.expect("fine"), Started::AlreadyDone);
+    // Somebody else sets it meanwhile.
+    drs("partiallyAutomated");
+    let back = Op::RestoreGuard { guard: id.clone(), value: value.clone(), disarmed: disarmed.clone() };
+    let error = driver.start(&back, &cx()).await.expect_err("somebody has changed it");
+    assert_eq!((error.kind(), error.took_effect()), (FailureKind::Refused, TookEffect::No), "{error:?}");
+    assert!(error.to_string().contains("partiallyAutomated"), "{error}");
+    drs("manual");
+    assert_eq!(done(&driver, &back).await, Progress::Done { detail: None });
+    assert!(vcsim.govc(&["cluster.usage", "-json", "/DC0/host/DC0_C0"]).contains("{"), "it is still there");
+    assert_eq!(guard(&look(&driver).await, "DRS of cluster DC0_C0").1, "fullyAutomated");
+    let (id, value, disarmed) = guard(&look(&driver).await, "HA admission control of cluster DC0_C0");
+    assert_eq!((value.as_str(), disarmed.as_str()), ("true", "false"));
+    let off = Op::DisarmGuard { guard: id.clone(), value: value.clone(), disarmed: disarmed.clone() };
+    assert_eq!(done(&driver, &off).await, Progress::Done { detail: None });
+    assert_eq!(guard(&look(&driver).await, "HA admission control of cluster DC0_C0").1, "false");
+    let back = Op::RestoreGuard { guard: id, value, disarmed };
+    assert_eq!(done(&driver, &back).await, Progress::Done { detail: None });
+    assert_eq!(guard(&look(&driver).await, "HA admission control of cluster DC0_C0").1, "true");
+    let (_, value, disarmed) = guard(&look(&driver).await, "DRS of cluster DC0_C0");
+    let ghost = Op::RestoreGuard { guard: GuardId::of(&"dc1".into(), "drs/domain-c99999"), value, disarmed };
+    let error = driver.start(&ghost, &cx()).await.expect_err("there is none");
+    assert_eq!((error.kind(), error.took_effect()), (FailureKind::NotFound, TookEffect::No), "{error:?}");
 }
