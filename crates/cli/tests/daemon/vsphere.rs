@@ -22,6 +22,9 @@ impl Drop for Vcsim {
 }
 
 /// Where `scripts/setup.sh test` puts what is written in Go.
+/// The cluster whose host loses its power.
+const CLUSTER: &str = "/DC0/host/DC0_C0";
+
 fn program(name: &str) -> String {
     let own = std::env::current_exe().expect("a test is a program");
     own.ancestors().nth(3).expect("in the target directory").join("peers/go").join(name).to_string_lossy().into_owned()
@@ -63,6 +66,12 @@ impl Vcsim {
             .expect("govc runs");
         assert!(output.status.success(), "govc {args:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The level of DRS and whether HA controls admission, as another client sees it.
+    fn automation(&self) -> [String; 2] {
+        ["drsConfig.defaultVmBehavior", "dasConfig.admissionControlEnabled"]
+            .map(|path| self.govc(&["object.collect", "-s", CLUSTER, &format!("configurationEx.{path}")]).trim().to_owned())
     }
 
     /// Whether it runs, and where, as another client sees it.
@@ -109,6 +118,15 @@ fn an_outage_on_vcsim_moves_stops_and_brings_back_also_with_the_controller_kille
         return;
     }
     let vcsim = Vcsim::start();
+    vcsim.govc(&[
+        "cluster.change",
+        "-drs-enabled",
+        "-drs-mode=fullyAutomated",
+        "-ha-enabled",
+        "-ha-admission-control-enabled",
+        CLUSTER,
+    ]);
+    assert_eq!(vcsim.automation(), ["fullyAutomated", "true"]);
     let (ups, other, bmc, spare) = (Upsd::start(), Upsd::start(), Bmc::start(), Bmc::start());
     let dir = tempfile::tempdir().expect("a directory");
     write_secret(dir.path());
@@ -123,6 +141,7 @@ fn an_outage_on_vcsim_moves_stops_and_brings_back_also_with_the_controller_kille
 
     ups.say("OB DISCHRG");
     service.until("the critical one is away", |_| vcsim.vm("DC0_C0_RP0_VM0").1 == "DC0_C1_H0");
+    assert_eq!(vcsim.automation(), ["manual", "false"], "both could have worked against the move");
     // As by a power supply that dies.
     service.signal("KILL");
     service.wait();
@@ -142,6 +161,7 @@ fn an_outage_on_vcsim_moves_stops_and_brings_back_also_with_the_controller_kille
     service.until("the run ends", |status| status["run"].is_null());
     assert_eq!(vcsim.vm("DC0_C0_RP0_VM0"), (true, home.clone()), "it is home again");
     assert_eq!(vcsim.vm("DC0_C0_RP0_VM1"), (true, home), "it runs again");
+    assert_eq!(vcsim.automation(), ["fullyAutomated", "true"], "as before, though another process has found it so");
     assert_eq!(bmc.asked(), ["GracefulShutdown", "On"]);
     assert!(spare.asked().is_empty(), "{:?}", spare.asked());
 }
