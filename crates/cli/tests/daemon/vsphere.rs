@@ -21,10 +21,10 @@ impl Drop for Vcsim {
     }
 }
 
-/// Where `scripts/setup.sh test` puts what is written in Go.
 /// The cluster whose host loses its power.
 const CLUSTER: &str = "/DC0/host/DC0_C0";
 
+/// Where `scripts/setup.sh test` puts what is written in Go.
 fn program(name: &str) -> String {
     let own = std::env::current_exe().expect("a test is a program");
     own.ancestors().nth(3).expect("in the target directory").join("peers/go").join(name).to_string_lossy().into_owned()

@@ -151,7 +151,7 @@ pub(super) fn tell(
             continue;
         }
         for setting in Setting::ALL.into_iter().filter(|setting| is_experimental || *setting != Setting::HostMonitoring) {
-            let Some(value) = read.get(id).and_then(|now| setting.value(now)).filter(|value| setting.takes(value)) else {
+            let Some(value) = setting.value(read.get(id).unwrap_or(facts)).filter(|value| setting.takes(value)) else {
                 continue;
             };
             let (kind, before) = setting.acts();

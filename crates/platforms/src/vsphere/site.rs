@@ -105,7 +105,8 @@ impl Site {
             }
         }
         if live.is_vcenter() {
-            let read = guards::read(&self.endpoint, world, deadline).await?;
+            // Where they are not told, what the changes said of them last counts: hosts and VMs are not lost over it.
+            let read = guards::read(&self.endpoint, world, deadline).await.unwrap_or_default();
             let seen = inventory.hosts.keys().collect();
             inventory.guards = guards::tell(platform, (world, &read), &ids, &seen, self.is_experimental);
         }
