@@ -245,7 +245,6 @@ impl Site {
         Some(if missing.is_empty() { RunEnd::Returned } else { RunEnd::ReturnedIncomplete(missing) })
     }
 
-    /// A host that was to be woken and did not come, or that nothing here can wake.
     /// What of a plan nothing can begin any more: its host does not come. When it is late, what waits for such an action is lost with
     /// it, and a hook about what does not come is not called.
     fn hopeless(
@@ -274,6 +273,7 @@ impl Site {
         }
     }
 
+    /// A host that was to be woken and did not come, or that nothing here can wake.
     fn is_lost(&self, host: &ridethrough_model::HostId, run: &RunState, snapshot: &Snapshot<'_>) -> bool {
         let is_out_of_reach = snapshot.topology.hosts.get(host).is_none_or(|topology| !topology.can_wake);
         if is_out_of_reach && !snapshot.is_ready(host) {
