@@ -338,16 +338,17 @@ impl Before {
         let by_timer: BTreeSet<&HostId> = world.timers_fired().iter().map(|(_, host)| host).collect();
         let wrong = self.vms.iter().find(|(id, (host, autostart))| {
             let Some(vm) = world.reality.vms.get(*id) else { return false };
+            // Who moves a VM past us need not find it at home, and who switches it off need not find it running.
+            let theirs = world.reality.meddled.get(*id).copied().unwrap_or_default();
             let is_back = vm.known.power.is_active()
-                && vm.known.host == *host
+                && (vm.known.host == *host || theirs.was_moved)
                 && vm.known.autostart == *autostart
                 && (vm.doing == Doing::Nothing || vm.is_hung);
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
-            // Who moves or switches a VM past us, while we had it in hand or before, has it as it was left.
-            let is_theirs = seen.wished.contains(*id) || world.reality.meddled.contains_key(*id);
             !was_hung
-                && !is_theirs
+                && !seen.wished.contains(*id)
+                && !theirs.is_left_off
                 && (touched.contains(id) || lost.contains(id) && is_calm || by_timer.contains(host) && is_orphaned)
                 && !is_back
         });

@@ -4,10 +4,23 @@ use crate::battery::{Battery, RuntimeTable};
 use crate::reality::{Doing, HostState, Reality, Vm};
 use ridethrough_model::{HostId, Millis, UpsId, VmId, VmPower};
 
+/// What befell a VM that no running order explains.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meddled {
+    /// The last time.
+    pub at: Millis,
+    /// Somebody moved it, at any time: it need not be at home.
+    pub was_moved: bool,
+    /// Somebody switched it off, and nobody switched it on since: it need not run.
+    pub is_left_off: bool,
+}
+
 impl Reality {
-    fn note(&mut self, id: &VmId) {
-        self.drawn = None;
-        self.meddled.insert(id.clone(), self.at);
+    /// Something befell it now; returns what is known of that, to add what it was.
+    pub(crate) fn note(&mut self, id: &VmId) -> &mut Meddled {
+        let meddled = self.meddled.entry(id.clone()).or_default();
+        meddled.at = self.at;
+        meddled
     }
 
     fn is_on(&self, host: &HostId) -> bool {
@@ -19,12 +32,14 @@ impl Reality {
         if !self.is_on(&vm.known.host) {
             vm.known.power = VmPower::Off;
         }
+        self.drawn = None;
         self.note(&vm.known.id);
         self.vms.insert(vm.known.id.clone(), vm);
     }
 
     /// Deletes one.
     pub fn delete_vm(&mut self, id: &VmId) {
+        self.drawn = None;
         self.note(id);
         self.vms.remove(id);
     }
@@ -33,7 +48,8 @@ impl Reality {
     pub fn carry_vm(&mut self, id: &VmId, to: &HostId) {
         let may = self.vms.get(id).is_some_and(|vm| vm.doing == Doing::Nothing && self.is_on(&vm.known.host)) && self.is_on(to);
         if may {
-            self.note(id);
+            self.drawn = None;
+            self.note(id).was_moved = true;
             if let Some(vm) = self.vms.get_mut(id) {
                 vm.known.host = to.clone();
             }
@@ -44,7 +60,8 @@ impl Reality {
     pub fn switch_vm(&mut self, id: &VmId, is_on: bool) {
         let Some(host) = self.vms.get(id).map(|vm| vm.known.host.clone()) else { return };
         if self.is_on(&host) {
-            self.note(id);
+            self.drawn = None;
+            self.note(id).is_left_off = !is_on;
             self.set_vm(id, if is_on { VmPower::Running } else { VmPower::Off }, Doing::Nothing);
             if let Some(vm) = self.vms.get_mut(id) {
                 vm.is_told_off = !is_on;
@@ -62,7 +79,7 @@ impl Reality {
     /// Whether somebody else did something to that VM so lately that nobody can know it yet.
     #[must_use]
     pub fn is_meddled_lately(&self, id: &VmId) -> bool {
-        self.meddled.get(id).is_some_and(|at| self.at - *at < KNOWN_AFTER)
+        self.meddled.get(id).is_some_and(|meddled| self.at - meddled.at < KNOWN_AFTER)
     }
 
     /// Gives a UPS a full battery that lasts so long at its present load.

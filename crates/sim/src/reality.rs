@@ -208,7 +208,7 @@ pub struct Reality {
     /// VMs that were ended rather than shut down, when and how.
     pub losses: Vec<(Millis, VmId, LossKind)>,
     /// VMs that somebody else did something to, and when last.
-    pub meddled: BTreeMap<VmId, Millis>,
+    pub meddled: BTreeMap<VmId, crate::meddle::Meddled>,
     /// The platform leaves something out of its inventory.
     pub inventory_shrinks: bool,
     /// What has become due and when; taken out by the world.

@@ -112,7 +112,7 @@ impl World {
         let touched: Vec<VmId> = op.vm().cloned().into_iter().chain(on_host).collect();
         for vm in touched {
             // It comes from nowhere: who gave it up has looked since, and found that it had not happened.
-            self.reality.meddled.insert(vm, self.reality.at);
+            self.reality.note(&vm);
         }
         drop(self.reality.start(op, &self.estate, &mut self.dice));
     }
