@@ -101,3 +101,10 @@ fn a_story_with_a_site_of_its_own_needs_no_configuration() {
     assert_eq!((told.code, told.stderr.as_str()), (0, ""));
     assert!(told.stdout.contains("rack-a is taken to be empty at"), "{}", told.stdout);
 }
+
+#[test]
+fn a_story_that_is_too_long_is_refused_and_not_cut() {
+    let ended = played(&format!("load demo\n{}tick 5m\n", "# a word\n".repeat(200_000)), &[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is longer than 1 MiB"), "{}", ended.stderr);
+}

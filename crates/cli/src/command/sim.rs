@@ -40,13 +40,17 @@ pub(crate) fn run(args: &SimArgs, config: &Path, is_json: bool) -> Result<Said, 
 fn read(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let result = if file == Path::new("-") {
-        std::io::stdin().take(BYTES_MAX).read_to_string(&mut text)
+        std::io::stdin().take(BYTES_MAX + 1).read_to_string(&mut text)
     } else {
-        std::fs::File::open(file).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
+        std::fs::File::open(file).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
     };
     result.map_err(|error| {
         let message = format!("the story {} cannot be read", file.display());
         Failure::new("", message, "Name a text file, or - for standard input.").because(&error)
     })?;
+    if text.len() as u64 > BYTES_MAX {
+        let message = format!("the story {} is longer than 1 MiB", file.display());
+        return Err(Failure::new("", message, "Nothing of it was played. Shorten it, or play it in parts."));
+    }
     Ok(text)
 }

@@ -145,6 +145,18 @@ async fn host_monitoring_is_switched_off_and_on_again_and_only_where_ha_is() {
 }
 
 #[tokio::test]
+async fn settings_that_are_not_told_cost_no_host_and_no_vm() {
+    let fake = fake();
+    let platform = driver(&fake, &HOSTS, PASSWORD);
+    let before = look(&platform).await;
+    fake.change(|world| world.hides_settings = true);
+    let after = look(&platform).await;
+    assert_eq!((after.hosts.len(), after.vms.len()), (2, 3));
+    assert_eq!(after.guards, before.guards, "what was told last");
+    assert!(!after.guards.is_empty());
+}
+
+#[tokio::test]
 async fn a_move_under_way_is_seen_adopted_and_stopped() {
     let fake = fake();
     fake.change(|world| world.holds_tasks = true);

@@ -300,6 +300,9 @@ fn retrieve(world: &World, request: &Request) -> Reply {
     if let Some((_, id)) = spec.1.iter().find(|(kind, id)| !exists(world, kind, id)) {
         return Reply::fault("ManagedObjectNotFound", &format!("The object {id} has already been deleted"));
     }
+    if world.hides_settings && spec.1.iter().any(|(kind, _)| kind == "ClusterComputeResource") {
+        return Reply::fault("NoPermission", "Permission to perform this operation was denied.");
+    }
     let content = |((kind, id), properties): &Shown| {
         let set = |(name, value): &(String, String)| format!("<propSet><name>{name}</name><val{value}</val></propSet>");
         let sets: String = properties.iter().map(set).collect();

@@ -69,6 +69,7 @@ pub(crate) struct World {
     /// Tasks do not end by themselves.
     pub(crate) holds_tasks: bool,
     pub(crate) fault: Option<Fault>,
+    pub(crate) hides_settings: bool,
     pub(crate) effects: usize,
     pub(crate) vm_looks: usize,
     pub(crate) host_looks: usize,
