@@ -347,7 +347,7 @@ impl Reality {
             Op::AbortMove { .. } if matches!(vm.doing, Doing::Moving { .. }) => Observed::NotDone,
             Op::AbortMove { .. } => Observed::Done,
             Op::FinishMove { to, .. } => match &vm.doing {
-                Doing::Moving { to: going, .. } if going == to => Observed::InTransition(moving),
+                Doing::Moving { to: going, is_split: true, .. } if going == to => Observed::InTransition(moving),
                 _ => Observed::NotDone,
             },
             Op::AbortSuspend { .. } if vm.doing == Doing::Saving => Observed::NotDone,

@@ -303,7 +303,7 @@ impl Platform for Libvirt {
             TaskKind::Start { host } => self.observe_start(&task, host, deadline).await,
             TaskKind::Move { from, to } => self.observe_move(&task, from, to, deadline).await,
             TaskKind::Abort { from, to } => self.observe_abort(&task, from, to, deadline).await,
-            TaskKind::Finish { from, to } => self.observe_move(&task.as_move(from, to), from, to, deadline).await,
+            TaskKind::Finish { from, to } => self.observe_finish(&task, from, to, deadline).await,
             TaskKind::Suspend { host } => self.observe_suspend(&task, host, deadline).await,
             TaskKind::AbortSuspend { host } => self.observe_abort_suspend(&task, host, deadline).await,
             TaskKind::Autostart { host, enabled } => self.observe_autostart(task.uuid, host, *enabled, deadline).await,

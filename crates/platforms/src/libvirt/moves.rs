@@ -195,6 +195,16 @@ impl Libvirt {
         }
     }
 
+    /// A move that goes on as it began was not told to finish, or the order was lost: giving it again does no harm.
+    pub(super) async fn observe_finish(&self, task: &Task, from: &HostId, to: &HostId, deadline: Instant) -> Result<Observed> {
+        let there = self.present(from, task.uuid, OBSERVE, deadline).await?;
+        match there.map(|there| there.state).filter(|state| state.is_active()) {
+            Some(DomainState::Leaving) => Ok(Observed::InTransition(task.to_ref())),
+            Some(_) => Ok(Observed::NotDone),
+            None => self.observe_move(&task.as_move(from, to), from, to, deadline).await,
+        }
+    }
+
     /// Has a move under way run its VM at the target now, its memory following.
     pub(super) async fn finish_move(&self, task: &Task, from: &HostId, to: &HostId, deadline: Instant) -> Result<Started> {
         let source = self.host(from, FINISH)?;

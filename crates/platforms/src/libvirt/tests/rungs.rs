@@ -126,9 +126,13 @@ async fn point_3_post_copy_is_begun_only_when_it_is_ordered() {
     let refused = allowed.start(&finish, &cx(LIMIT)).await.unwrap_err();
     assert_eq!((refused.kind(), refused.took_effect()), (FailureKind::Refused, TookEffect::No), "no move is under way");
     a.world().vms.values_mut().for_each(|vm| vm.job = Some(MOVING));
+    let lost = allowed.observe(&finish, &cx(LIMIT)).await.unwrap();
+    assert_eq!(lost, Observed::NotDone, "the move goes on as it began: an order whose answer was lost is given again");
     task(&allowed, &finish).await;
     assert_eq!(a.count::<StartPostCopy>(), 1);
     a.world().vms.values_mut().for_each(|vm| vm.state = (3, 9));
+    let seen = allowed.observe(&finish, &cx(LIMIT)).await.unwrap();
+    assert!(matches!(seen, Observed::InTransition(_)), "{seen:?}");
     b.world().vms.insert(Uuid::from_bytes(1u128.to_be_bytes()), FakeVm { state: (1, 10), ..FakeVm::running(1) });
     let seen = allowed.inventory(&cx(LIMIT)).await.unwrap();
     assert_eq!(
