@@ -96,12 +96,13 @@ impl Site {
             return TimerWish::Leave;
         }
         match snapshot.host_risk(id) {
-            HostRisk::AtRisk { ends_at, upses } => match self.why_no_timer(snapshot, &upses) {
+            HostRisk::AtRisk { ends_at, upses, .. } => match self.why_no_timer(snapshot, &upses) {
                 Some(reason) => TimerWish::None(reason),
                 None if self.is_stopping(snapshot, id) => TimerWish::Leave,
                 None => {
-                    let guests_max = guests_max(snapshot, id, topology);
-                    TimerWish::Fire { at: ends_at - topology.shutdown_time - guests_max, guests_max }
+                    let ends_at = ends_at - topology.shutdown_time;
+                    let guests_max = guests_max(snapshot, id, topology, Some(ends_at - LAG));
+                    TimerWish::Fire { at: ends_at - guests_max, guests_max }
                 }
             },
             HostRisk::Safe if snapshot.has_settled_mains(topology) && self.is_calm(topology) => {
@@ -116,7 +117,7 @@ impl Site {
                 }
                 let stable = self.config.topology.domains.values().map(|domain| domain.timing.mains_stable).max();
                 let at = snapshot.now + stable.unwrap_or(Millis::ZERO) + AHEAD;
-                TimerWish::NotBefore { at, guests_max: guests_max(snapshot, id, topology) }
+                TimerWish::NotBefore { at, guests_max: guests_max(snapshot, id, topology, None) }
             }
             HostRisk::Presumed | HostRisk::Unknown => TimerWish::Leave,
         }
@@ -211,8 +212,9 @@ impl Site {
     }
 }
 
-/// How long the slowest guest there may still take to stop. What has been told to stop has used a part of its time.
-fn guests_max(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology) -> Millis {
+/// How long the slowest guest there may still take to stop. What has been told to stop has used a part of its time; where that
+/// ends after `must_end_at` it is not helped by a timer that fires earlier, and the others would be stopped with it too soon.
+fn guests_max(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology, must_end_at: Option<Mono>) -> Millis {
     let inventory = topology.platform.as_ref().map(|platform| snapshot.inventories.get(platform));
     match inventory {
         None => Millis::ZERO,
@@ -222,11 +224,13 @@ fn guests_max(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology) -> 
         }
         Some(Some(inventory)) => {
             let active = inventory.vms.values().filter(|vm| vm.host == *id && vm.power.is_active());
-            let left = active.map(|vm| {
+            let left = active.filter_map(|vm| {
                 let stop = Op::ShutDownVm { vm: vm.id.clone(), host: id.clone() };
                 let begun = snapshot.known.get(&stop).filter(|known| known.is_in_flight).and_then(|known| known.since);
-                let used = begun.map_or(Millis::ZERO, |since| snapshot.now.since(since));
-                snapshot.policy.tier(snapshot.policy.rank_of(vm)).stop_budget - used
+                let budget = snapshot.policy.tier(snapshot.policy.rank_of(vm)).stop_budget;
+                let Some(since) = begun else { return Some(budget) };
+                let left = budget - snapshot.now.since(since);
+                must_end_at.is_none_or(|end| snapshot.now + left <= end).then_some(left)
             });
             left.max().unwrap_or_default()
         }
