@@ -57,6 +57,17 @@ pub struct BatteryView {
     pub tripped: Option<String>,
 }
 
+/// How long a battery is taken to last if mains were lost now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IfLost {
+    /// So long, after the margin.
+    pub(crate) lasts: Millis,
+    /// The margin; none where the bound of what is reckoned stands for it.
+    pub(crate) margin: Millis,
+    /// Somebody knows: the UPS, or its table.
+    pub(crate) is_known: bool,
+}
+
 /// One battery.
 #[derive(Clone, Debug)]
 pub(crate) struct Battery {
@@ -328,7 +339,7 @@ impl Site {
         let (battery, reading) = (self.batteries.get(id)?, self.sources.get(id)?.reading.as_ref()?);
         let deadline = match facts.deadline {
             Some(deadline) => deadline,
-            None => now + self.lasts_if_lost(id, now)?.0,
+            None => now + self.lasts_if_lost(id, now).lasts,
         };
         battery.facts(reading, deadline, now)
     }
@@ -344,16 +355,20 @@ impl Site {
         }
     }
 
-    /// How long that battery is taken to last if mains were lost now, margin and all, and whether anybody knows: what the UPS says
-    /// less the margin, or what is reckoned, whichever is shorter.
-    pub(crate) fn lasts_if_lost(&self, id: &UpsId, now: Mono) -> Option<(Millis, bool)> {
+    /// How long that battery is taken to last if mains were lost now: what the UPS says less the margin, or what is reckoned,
+    /// whichever is shorter.
+    pub(crate) fn lasts_if_lost(&self, id: &UpsId, now: Mono) -> IfLost {
         let timing = crate::feed::timing_of(&self.config.topology, id);
         let reading = self.sources.get(id).and_then(|source| source.reading.as_ref());
-        let less = |lasts: Millis| lasts - lasts.scaled(u64::from(timing.margin.0), 1_000_000);
+        let less = |lasts: Millis| {
+            let margin = lasts.scaled(u64::from(timing.margin.0), 1_000_000);
+            (lasts - margin, margin)
+        };
         let stated = reading.and_then(|reading| reading.runtime).map(less);
         let reckoned = reading.and_then(|reading| self.batteries.get(id)?.forecast(reading, now)).map(|forecast| forecast.lower);
-        let known = stated.into_iter().chain(reckoned).min();
-        Some((known.unwrap_or_else(|| less(timing.runtime_assumed)), known.is_some()))
+        let known = stated.into_iter().chain(reckoned.map(|lasts| (lasts, Millis::ZERO))).min();
+        let (lasts, margin) = known.unwrap_or_else(|| less(timing.runtime_assumed));
+        IfLost { lasts, margin, is_known: known.is_some() }
     }
 
     pub(crate) fn battery_view(&self, id: &UpsId, now: Mono) -> Option<BatteryView> {

@@ -4,7 +4,7 @@
 //! it) but is no place to move anything to: unknown is never OK.
 
 use crate::source::{SourceKind, SourceState};
-use ridethrough_model::{Feed, Mono, Timing, Topology, UpsId};
+use ridethrough_model::{Feed, Millis, Mono, Timing, Topology, UpsId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a feed is doing.
@@ -14,8 +14,13 @@ pub enum FeedHealth {
     Good,
     /// Not heard lately, last seen on mains.
     Presumed,
-    /// Its power ends at that moment, after margin and age.
-    Ending(Mono),
+    /// Its power ends.
+    Ending {
+        /// Then, after margin and age.
+        at: Mono,
+        /// How much of that is margin.
+        margin: Millis,
+    },
     /// It gives nothing, or nothing is known of it.
     Dead,
 }
@@ -31,6 +36,8 @@ pub enum HostRisk {
     AtRisk {
         /// When.
         ends_at: Mono,
+        /// By what its UPSes say now, without any margin. Only what has begun is finished on it.
+        empty_at: Mono,
         /// The UPSes on battery that it hangs on.
         upses: BTreeSet<UpsId>,
     },
@@ -45,7 +52,9 @@ pub struct SourceFacts {
     pub kind: SourceKind,
     /// When it is taken to be empty, after margin and age.
     pub deadline: Option<Mono>,
-    /// The same for outlet groups that end earlier by themselves.
+    /// How much later it would be without the margin; none where the bound of what is reckoned stands for it.
+    pub margin: Millis,
+    /// The deadlines of outlet groups that end earlier by themselves.
     pub outlets: BTreeMap<u32, Mono>,
     /// Everybody down now.
     pub emergency: bool,
@@ -60,6 +69,7 @@ impl SourceFacts {
         Self {
             kind: state.kind,
             deadline: state.deadline(timing),
+            margin: state.margin(timing),
             outlets: state.outlet_deadlines(timing),
             emergency: state.is_emergency(),
             is_stated: state.is_stated,
@@ -83,7 +93,8 @@ pub(crate) fn feed_health(feed: &Feed, sources: &BTreeMap<UpsId, SourceFacts>) -
         SourceKind::Unknown | SourceKind::Off => FeedHealth::Dead,
         SourceKind::OnBattery | SourceKind::LowBattery | SourceKind::Forced | SourceKind::SilentOnBattery => {
             let outlet = feed.outlet_group.and_then(|group| source.outlets.get(&group)).copied();
-            source.deadline.map_or(FeedHealth::Dead, |at| FeedHealth::Ending(outlet.map_or(at, |outlet| outlet.min(at))))
+            let ending = |at| FeedHealth::Ending { at: outlet.map_or(at, |outlet| outlet.min(at)), margin: source.margin };
+            source.deadline.map_or(FeedHealth::Dead, ending)
         }
     }
 }
@@ -100,26 +111,28 @@ pub(crate) fn risk(feeds: &[Feed], feeds_min: u32, sources: &BTreeMap<UpsId, Sou
     if good + presumed >= needed {
         return HostRisk::Presumed;
     }
-    let mut ends: Vec<Mono> =
-        health.iter().filter_map(|(h, _)| if let FeedHealth::Ending(at) = h { Some(*at) } else { None }).collect();
-    let upses = health.iter().filter(|(h, _)| matches!(h, FeedHealth::Ending(_))).map(|(_, ups)| (*ups).clone()).collect();
+    let ending = |(h, ups): &(FeedHealth, &UpsId)| match h {
+        FeedHealth::Ending { at, margin } => Some(((*at, *margin), (*ups).clone())),
+        _ => None,
+    };
+    let (mut ends, upses): (Vec<(Mono, Millis)>, BTreeSet<UpsId>) = health.iter().filter_map(ending).unzip();
     ends.sort_unstable_by(|a, b| b.cmp(a));
     let missing = needed - good - presumed;
     match ends.get(missing - 1) {
-        Some(last) => HostRisk::AtRisk { ends_at: shared_end(*last, &ends, missing, now), upses },
+        Some(last) => HostRisk::AtRisk { ends_at: shared_end(*last, &ends, missing, now), empty_at: last.0 + last.1, upses },
         // Every feed is dead or unheard: there is no forecast to act on.
         None => HostRisk::Unknown,
     }
 }
 
-/// When the first feed dies, the survivors carry its load too and last shorter than they say now. Two fifths of the difference
-/// are counted: half the load gone over, and a battery gives less than half the time at twice the load. What has passed is known:
-/// the difference is counted from the first one's end, or from now if that was expected before.
-fn shared_end(last: Mono, ends: &[Mono], missing: usize, now: Mono) -> Mono {
+/// When the first feed dies, the survivors carry its load too and last shorter than they say now. Two fifths of what is really left
+/// are counted: half the load gone over, and a battery gives less than half the time at twice the load. The margin is a share of
+/// the whole discharge and stays. What has passed is known: the first one dies at its end, or now if that was expected before.
+fn shared_end((last, margin): (Mono, Millis), ends: &[(Mono, Millis)], missing: usize, now: Mono) -> Mono {
     match ends.get(missing) {
-        Some(first) => {
+        Some((first, _)) => {
             let from = (*first).max(now).min(last);
-            from + last.since(from).scaled(2, 5)
+            from + ((last + margin).since(from).scaled(2, 5) - margin)
         }
         None => last,
     }
@@ -132,7 +145,7 @@ mod tests {
     fn facts(kind: SourceKind, deadline: Option<u64>) -> SourceFacts {
         let outlets = deadline.map(|s| (2, Mono((s - 100) * 1000))).into_iter().collect();
         let deadline = deadline.map(|s| Mono(s * 1000));
-        SourceFacts { kind, deadline, outlets, emergency: false, is_stated: true, is_settled: true }
+        SourceFacts { kind, deadline, margin: Millis::ZERO, outlets, emergency: false, is_stated: true, is_settled: true }
     }
 
     fn check(sources: &[(&str, SourceFacts)], feeds_min: u32) -> HostRisk {
@@ -146,12 +159,24 @@ mod tests {
         let ob = |s| facts(SourceKind::OnBattery, Some(s));
         assert_eq!(check(&[("a", ob(600)), ("b", on())], 1), HostRisk::Safe);
         let both = check(&[("a", ob(1000)), ("b", ob(1500))], 1);
-        let HostRisk::AtRisk { ends_at, upses } = both else { panic!("{both:?}") };
+        let HostRisk::AtRisk { ends_at, upses, .. } = both else { panic!("{both:?}") };
         assert_eq!(ends_at, Mono(1_200_000), "the survivor carries both loads after 1000 s");
         assert_eq!(upses.len(), 2);
         let overdue = check(&[("a", ob(600)), ("b", ob(1200))], 1);
         assert!(matches!(overdue, HostRisk::AtRisk { ends_at: Mono(900_000), .. }), "it still gives at 700 s: {overdue:?}");
         assert!(matches!(check(&[("a", ob(600)), ("b", on())], 2), HostRisk::AtRisk { ends_at: Mono(600_000), .. }));
+    }
+
+    #[test]
+    fn a_survivor_that_carries_all_keeps_its_whole_margin() {
+        // 1000 s are left of it, 250 of them margin. At twice the load 400 s are, and the margin is no smaller.
+        let survivor = SourceFacts { margin: Millis::from_secs(250), ..facts(SourceKind::OnBattery, Some(1750)) };
+        let dying = facts(SourceKind::OnBattery, Some(1000));
+        let risk = check(&[("a", dying), ("b", survivor)], 1);
+        assert!(matches!(risk, HostRisk::AtRisk { ends_at: Mono(1_150_000), .. }), "{risk:?}");
+        let all_margin = SourceFacts { margin: Millis::from_secs(700), ..facts(SourceKind::OnBattery, Some(1050)) };
+        let risk = check(&[("a", facts(SourceKind::OnBattery, Some(1000))), ("b", all_margin)], 1);
+        assert!(matches!(risk, HostRisk::AtRisk { ends_at: Mono(1_000_000), .. }), "nothing is counted on: {risk:?}");
     }
 
     #[test]

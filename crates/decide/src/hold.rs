@@ -88,7 +88,7 @@ impl Site {
         let snapshot = self.snapshot(now, PlanCause::Standing);
         let mut earliest: Option<(Mono, HostId)> = None;
         for (id, topology) in &self.config.topology.hosts {
-            let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
+            let HostRisk::AtRisk { ends_at, upses, .. } = snapshot.host_risk(id) else { continue };
             let domains: Vec<_> = snapshot.domains_of(&upses).collect();
             let is_armed = !domains.is_empty() && domains.iter().all(|domain| snapshot.armed.contains(*domain));
             let in_maintenance = upses.iter().any(|ups| self.maintenance.contains_key(ups));

@@ -25,7 +25,7 @@ pub(crate) struct ActingLoad<'a> {
 pub(crate) fn acting_loads<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingLoad<'a>> {
     let mut acting = Vec::new();
     for (id, topology) in snapshot.topology.loads.iter().filter(|(_, load)| load.can_stop) {
-        let HostRisk::AtRisk { ends_at, upses } = snapshot.load_risk(topology) else { continue };
+        let HostRisk::AtRisk { ends_at, upses, .. } = snapshot.load_risk(topology) else { continue };
         let domains: Vec<_> = snapshot.domains_of(&upses).collect();
         let since = |domain: &&_| match snapshot.wants.get(*domain) {
             Some(Want::Save { since, .. }) => Some(*since),
@@ -88,7 +88,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, loads: &[ActingLoad<'_>], steps: &m
 pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, upses: &BTreeSet<UpsId>) -> Option<Mono> {
     let loads = snapshot.topology.loads.values().filter(|load| load.can_stop);
     let last = |load: &LoadTopology| match snapshot.load_risk(load) {
-        HostRisk::AtRisk { ends_at, upses: by } if !by.is_disjoint(upses) => Some(ends_at - load.stop_time),
+        HostRisk::AtRisk { ends_at, upses: by, .. } if !by.is_disjoint(upses) => Some(ends_at - load.stop_time),
         _ => None,
     };
     loads.filter_map(last).min()

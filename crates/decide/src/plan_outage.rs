@@ -24,6 +24,7 @@ pub(crate) struct ActingHost<'a> {
     pub(crate) id: &'a HostId,
     pub(crate) topology: &'a HostTopology,
     pub(crate) ends_at: Mono,
+    pub(crate) empty_at: Mono,
     pub(crate) upses: BTreeSet<UpsId>,
     pub(crate) since: Mono,
     pub(crate) moves_from: Mono,
@@ -49,12 +50,13 @@ impl ActingHost<'_> {
     pub(crate) fn force_at(&self) -> Mono {
         self.shut_down_at() - self.hook_time - FORCE_LEAD
     }
-    /// When a VM is powered off whose clean stop began then and may take that long. Where too little time was left for that stop, it
-    /// gets what there is before the power ends, and all it needs if that should have ended before: to power it off at once would
-    /// spare nobody.
+    /// When a VM is powered off whose clean stop began then and may take that long. Where too little time was left for that stop,
+    /// what the forecast kept as its margin is there for it, and all it needs if the power should have ended before: to power it
+    /// off at once would spare nobody.
     pub(crate) fn force_after(&self, begun_at: Mono, takes: Millis) -> Mono {
         let wanted = begun_at + takes;
-        let given = if begun_at < self.ends_at { wanted.min(self.ends_at) } else { wanted };
+        let at_most = self.ends_at.max(self.empty_at - self.topology.shutdown_time - self.hook_time - FORCE_LEAD);
+        let given = if begun_at < at_most { wanted.min(at_most) } else { wanted };
         given.max(self.force_at())
     }
     /// The last moment at which a clean stop that takes this long can begin.
@@ -80,7 +82,7 @@ impl ActingHost<'_> {
 pub(crate) fn acting_hosts<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingHost<'a>> {
     let mut acting = Vec::new();
     for (id, topology) in &snapshot.topology.hosts {
-        let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
+        let HostRisk::AtRisk { ends_at, empty_at, upses } = snapshot.host_risk(id) else { continue };
         let domains: Vec<_> = snapshot.domains_of(&upses).collect();
         let saves: Vec<(Mono, Mono, Millis)> = domains
             .iter()
@@ -102,6 +104,7 @@ pub(crate) fn acting_hosts<'a>(snapshot: &'a Snapshot<'_>) -> Vec<ActingHost<'a>
             id,
             topology,
             ends_at,
+            empty_at,
             observe_only: domains.iter().any(|domain| !snapshot.armed.contains(*domain)) || (in_maintenance && !is_emergency),
             since,
             moves_from: saves.iter().map(|save| save.1 + save.2).max().unwrap_or(since),
@@ -383,7 +386,7 @@ pub(crate) fn upper(text: &str) -> String {
 pub(crate) fn must_act_at(snapshot: &Snapshot<'_>, domain_upses: &BTreeSet<UpsId>) -> Option<Mono> {
     let mut earliest: Option<Mono> = crate::plan_loads::must_act_at(snapshot, domain_upses);
     for (id, topology) in &snapshot.topology.hosts {
-        let HostRisk::AtRisk { ends_at, upses } = snapshot.host_risk(id) else { continue };
+        let HostRisk::AtRisk { ends_at, upses, .. } = snapshot.host_risk(id) else { continue };
         if upses.is_disjoint(domain_upses) {
             continue;
         }

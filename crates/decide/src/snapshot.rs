@@ -204,7 +204,7 @@ impl Snapshot<'_> {
         let Some(topology) = self.topology.hosts.get(host) else { return HostRisk::Unknown };
         let own = risk(&topology.feeds, topology.feeds_min, &self.sources, self.now);
         self.stoppable_needs(topology).fold(own, |own, (_, load)| match self.load_risk(load) {
-            HostRisk::AtRisk { ends_at, upses } => sooner(own, ends_at - load.stop_time - PROOF_LEAD, upses),
+            HostRisk::AtRisk { ends_at, upses, .. } => sooner(own, ends_at - load.stop_time - PROOF_LEAD, upses),
             _ => own,
         })
     }
@@ -271,11 +271,11 @@ const PROOF_LEAD: Millis = Millis::from_secs(10);
 /// The risk of something whose power, or what it stands on, ends at that moment at the latest.
 fn sooner(own: HostRisk, at: Mono, by: BTreeSet<UpsId>) -> HostRisk {
     match own {
-        HostRisk::AtRisk { ends_at, upses } if ends_at <= at => HostRisk::AtRisk { ends_at, upses },
+        HostRisk::AtRisk { ends_at, empty_at, upses } if ends_at <= at => HostRisk::AtRisk { ends_at, empty_at, upses },
         HostRisk::AtRisk { mut upses, .. } => {
             upses.extend(by);
-            HostRisk::AtRisk { ends_at: at, upses }
+            HostRisk::AtRisk { ends_at: at, empty_at: at, upses }
         }
-        HostRisk::Safe | HostRisk::Presumed | HostRisk::Unknown => HostRisk::AtRisk { ends_at: at, upses: by },
+        HostRisk::Safe | HostRisk::Presumed | HostRisk::Unknown => HostRisk::AtRisk { ends_at: at, empty_at: at, upses: by },
     }
 }

@@ -342,6 +342,12 @@ impl SourceState {
         })
     }
 
+    /// How much of that is margin: none where what is reckoned counts, whose bound it is.
+    pub(crate) fn margin(&self, timing: &Timing) -> Millis {
+        let (Some(deadline), Some(empty_at)) = (self.deadline(timing), self.empty_at) else { return Millis::ZERO };
+        if self.reckoned == Some(deadline) { Millis::ZERO } else { empty_at.since(deadline) }
+    }
+
     /// When its battery is taken to be empty by its table; `None` where that is not known.
     pub(crate) fn reckon(&mut self, at: Option<Mono>) {
         self.reckoned = at;

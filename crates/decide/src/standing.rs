@@ -1,5 +1,6 @@
 //! The plan kept ready for the day (rule 9), and the answer to "what would happen now if ...".
 
+use crate::batteries::IfLost;
 use crate::lint::lint;
 use crate::plan::plan;
 use crate::site::Site;
@@ -44,11 +45,12 @@ impl Site {
     fn imagine(&self, now: &Now, upses: &BTreeSet<UpsId>) -> StandingPlan {
         let mut snapshot = self.snapshot(now.mono, PlanCause::Standing);
         for ups in upses {
-            let Some((lasts, is_known)) = self.lasts_if_lost(ups, now.mono) else { continue };
+            let IfLost { lasts, margin, is_known } = self.lasts_if_lost(ups, now.mono);
             if let Some(source) = snapshot.sources.get_mut(ups).filter(|source| source.deadline.is_none()) {
                 source.kind = SourceKind::OnBattery;
                 source.is_stated = is_known;
                 source.deadline = Some(now.mono + lasts);
+                source.margin = margin;
             }
         }
         let domains: Vec<DomainId> = snapshot.domains_of(upses).cloned().collect();

@@ -338,7 +338,7 @@ fn power_words(risk: HostRisk, now: Mono) -> (String, Option<Millis>) {
         HostRisk::Safe => ("on mains".to_owned(), None),
         HostRisk::Presumed => ("presumed on mains: its UPS is silent".to_owned(), None),
         HostRisk::Unknown => ("not known".to_owned(), None),
-        HostRisk::AtRisk { ends_at, upses } => {
+        HostRisk::AtRisk { ends_at, upses, .. } => {
             let names: Vec<&str> = upses.iter().map(UpsId::as_str).collect();
             (format!("on battery ({})", names.join(", ")), Some(ends_at.since(now)))
         }
