@@ -308,7 +308,8 @@ impl Site {
     }
 
     /// Goes on with a run that was found in the journal.
-    pub(crate) fn resume(&mut self, run: RunState, records: &[Record], now: &Now) {
+    pub(crate) fn resume(&mut self, mut run: RunState, records: &[Record], now: &Now) {
+        Self::restart_clocks(&mut run, records, now);
         let last = records.last();
         let same_boot = last.is_some_and(|record| record.at.boot_id == now.boot_id);
         for (ups, since) in &run.lost {
@@ -345,6 +346,15 @@ impl Site {
         }
         self.run = Some(run);
         self.append(Entry::Recovered { ambiguous }, now);
+    }
+
+    /// When something was begun under another boot's clock is not known: what is under way counts from now, what is over is past.
+    fn restart_clocks(run: &mut RunState, records: &[Record], now: &Now) {
+        for record in records.iter().filter(|record| record.at.boot_id != now.boot_id) {
+            let Entry::Intended { action, .. } = &record.entry else { continue };
+            let Some(state) = run.actions.get_mut(action) else { continue };
+            state.since = Some(if state.is_in_flight() { now.mono } else { Mono::default() });
+        }
     }
 
     /// Hosts that lost their power or went down during the incident, whoever did it: their VMs are off, and they are brought back.

@@ -354,15 +354,19 @@ pub(crate) fn missing(snapshot: &Snapshot<'_>) -> Vec<String> {
     missing
 }
 
-/// Whether mains has been stable for so long that nothing is waited for any more, on the slowest domain's terms.
+/// Whether mains has been stable for so long that nothing is waited for any more, on the slowest terms of all that comes back: a
+/// host with a second feed waits as long as that one's domain says, too.
 pub(crate) fn is_past_latest(snapshot: &Snapshot<'_>) -> bool {
     let mut stable_since = None;
     let mut latest = Millis::ZERO;
     for (domain, want) in &snapshot.wants {
         let Want::Return { stable_since: since } = want else { return false };
-        let timing = snapshot.topology.domains.get(domain).map(|domain| domain.timing.return_latest);
         stable_since = stable_since.max(Some(*since));
-        latest = latest.max(timing.unwrap_or_default());
+        let Some(domain) = snapshot.topology.domains.get(domain) else { continue };
+        let feeds = snapshot.topology.hosts.values().map(|host| &host.feeds);
+        let concerned = feeds.filter(|feeds| feeds.iter().any(|feed| domain.upses.contains(&feed.ups))).flatten();
+        let terms = concerned.map(|feed| timing_of(snapshot.topology, &feed.ups).return_latest);
+        latest = terms.chain([latest, domain.timing.return_latest]).max().unwrap_or(latest);
     }
     stable_since.is_none_or(|since| snapshot.now.since(since) >= latest)
 }

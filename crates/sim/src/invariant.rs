@@ -185,7 +185,7 @@ impl Scene<'_> {
         }
     }
     fn last_safe(&self, attempt: &Attempt) -> Option<Mono> {
-        self.seen.actions.get(&attempt.1).and_then(|action| action.last_safe)
+        self.seen.intents.get(attempt)?.last_safe
     }
 }
 

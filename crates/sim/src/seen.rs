@@ -82,6 +82,8 @@ pub struct Intent {
     pub at: Mono,
     /// What.
     pub op: Op,
+    /// Its last safe moment by the plan of then: a later plan may say another.
+    pub last_safe: Option<Mono>,
 }
 
 /// A key of an attempt: run, action, attempt.
@@ -393,7 +395,8 @@ impl Seen {
                     let budget = self.actions.get(action).map_or(Millis::ZERO, |action| action.budget);
                     self.stop_begun.entry(vm.clone()).or_insert((at, budget));
                 }
-                let intent = Intent { seq: record.seq, at: now, op: op.clone() };
+                let last_safe = self.actions.get(action).and_then(|action| action.last_safe);
+                let intent = Intent { seq: record.seq, at: now, op: op.clone(), last_safe };
                 self.intents.insert((record.run, *action, *attempt), intent);
             }
             Entry::Finished { action, outcome, .. } => {
