@@ -5,8 +5,9 @@
 //! own guest while its host ran on, and stays as it is. In this order:
 //!
 //! 1. The platform says that it was told to stop since its host came up: it was wished off.
-//! 2. It was seen going off while its host stayed within reach for longer than the host would take to go down itself: wished off.
-//! 3. Its host went down, or was out of reach when it went off, or nobody was there to see it: it fell.
+//! 2. The last resort of its host may have fired before it was called off, and it went off soon after: it fell.
+//! 3. It was seen going off while its host stayed within reach for longer than the host would take to go down itself: wished off.
+//! 4. Its host went down, or was out of reach when it went off, or nobody was there to see it: it fell.
 //!
 //! In doubt what ran is brought back: a VM too many is switched off by hand, a VM too few is an outage that goes on. Where somebody
 //! moved a VM to is told by what we did not move there. Begin in [`Site::tell_fallen_from_wished`].
@@ -67,8 +68,11 @@ impl Site {
     }
 
     fn judge(&self, inventory: &Inventory, vm: &Vm, seen_off_since: Option<Mono>, now: Mono) -> Off {
-        let is_told = inventory.told_off.contains(&vm.id) && !self.may_have_been_stopped_by_timer(&vm.host, now);
+        let seen_at = seen_off_since.unwrap_or(now);
+        let is_timers = self.timers_fired.get(&vm.host).is_some_and(|until| seen_at <= *until);
+        let is_told = inventory.told_off.contains(&vm.id) && !is_timers && !self.may_have_been_stopped_by_timer(&vm.host, now);
         match seen_off_since {
+            Some(_) if is_timers => Off::Fell("the last resort of its host had fired before it was called off".to_owned()),
             // Told by whom, its platform does not say: a host that goes down tells its guests too.
             Some(since)
                 if now.since(since) < self.leaving_max(&vm.host) || self.may_have_been_stopped_by_timer(&vm.host, now) =>
@@ -83,7 +87,7 @@ impl Site {
     }
 
     /// How long a host may take from stopping its first guest until it is out of reach, when it goes down by itself.
-    fn leaving_max(&self, host: &HostId) -> Millis {
+    pub(crate) fn leaving_max(&self, host: &HostId) -> Millis {
         let policy = &self.config.policy;
         let slowest = (0..=policy.tiers.len()).map(|rank| policy.tier(rank).stop_budget).max().unwrap_or_default();
         slowest + self.config.topology.hosts.get(host).map_or(Millis::ZERO, |topology| topology.shutdown_time)

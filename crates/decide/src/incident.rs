@@ -254,7 +254,11 @@ impl Site {
         actions: &BTreeMap<ActionId, Action>,
         is_past_latest: bool,
     ) -> BTreeSet<ActionId> {
-        let is_gone = |gate: &Gate| matches!(gate, Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_past_latest && !snapshot.is_ready(host));
+        let is_woken = |host: &ridethrough_model::HostId| {
+            actions.values().any(|action| matches!(&action.op, Op::WakeHost { host: woken } if woken == host))
+        };
+        let is_late = |host: &ridethrough_model::HostId| is_past_latest && !snapshot.is_ready(host) && !is_woken(host);
+        let is_gone = |gate: &Gate| matches!(gate, Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_late(host));
         let mut hopeless: BTreeSet<ActionId> =
             actions.values().filter(|action| action.gates_hard.iter().any(is_gone)).map(|action| action.id).collect();
         if !is_past_latest || hopeless.is_empty() {
@@ -297,8 +301,7 @@ impl Site {
         self.off_since.clear();
         self.waiting.clear();
         self.told.clear();
-        self.patches.clear();
-        self.guard_patches.clear();
+        // What was patched stays until an inventory is newer: one that is under way may still tell of before.
         let is_kept = self.is_planted(Plant::LastOutageCounts);
         for state in self.domains.values_mut() {
             let on_battery_before = if is_kept { state.on_battery_before } else { Millis::ZERO };

@@ -113,7 +113,8 @@ impl Site {
             let is_open = open
                 .and_then(|open| open.actions.get(action))
                 .is_some_and(|state| state.is_in_flight() && state.attempts == *attempt);
-            let is_wanted = open.and_then(|open| open.plan.as_ref()).is_some_and(|plan| plan.actions.contains_key(action));
+            let planned = open.and_then(|open| open.plan.as_ref()).and_then(|plan| plan.actions.get(action));
+            let is_wanted = planned.is_some_and(|planned| !planned.observe_only);
             if is_open && self.withholds(op) {
                 let reason = "a person held or aborted the run before it was sent".to_owned();
                 self.finish(*action, *attempt, Outcome::Dropped(reason), now);

@@ -114,7 +114,9 @@ fn after_tier_stopped(
     step.tier = Some(tier.clone());
     step.rank = Some(rank);
     step.upses = stops.iter().flat_map(|stop| stop.upses.iter().cloned()).collect();
-    step.observe_only = !stops.is_empty() && !was_stopped && stops.iter().all(|stop| stop.observe_only);
+    let is_only_said = !stops.is_empty() && !was_stopped && stops.iter().all(|stop| stop.observe_only);
+    // Whoever disarms in the middle wants nothing more done, and no more said to others.
+    step.observe_only = is_only_said || hosts.iter().all(|host| host.observe_only);
     step.needs = vec![Need::TierStopped { rank }];
     steps.push(step);
 }

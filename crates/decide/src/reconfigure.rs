@@ -187,6 +187,7 @@ impl Site {
         self.keep_batteries(old);
         self.hold = old.hold.clone();
         self.timers = old.timers.clone();
+        self.timers_fired.clone_from(&old.timers_fired);
         self.ids = old.ids.clone();
         self.incident = old.incident;
         self.log = old.log.clone();

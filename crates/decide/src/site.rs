@@ -78,6 +78,8 @@ pub struct Site {
     pub(crate) maintenance: BTreeMap<UpsId, Mono>,
     pub(crate) hold: Option<Hold>,
     pub(crate) timers: BTreeMap<HostId, Timer>,
+    /// Hosts whose timer may have fired before it was called off, and until when what it told may still go off.
+    pub(crate) timers_fired: BTreeMap<HostId, Mono>,
     /// SHA-256 of the configuration in force; empty where nobody told it.
     pub(crate) digest: String,
     pub(crate) run: Option<RunState>,
@@ -138,6 +140,7 @@ impl Site {
             maintenance: BTreeMap::new(),
             hold: None,
             timers: BTreeMap::new(),
+            timers_fired: BTreeMap::new(),
             digest: String::new(),
             run: None,
             off_since: BTreeMap::new(),

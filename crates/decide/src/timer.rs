@@ -170,10 +170,18 @@ impl Site {
                     timer.has_fired = true;
                 }
             }
-            Entry::TimerEnded { host, .. } => {
-                self.timers.remove(host);
-            }
+            Entry::TimerEnded { host, .. } => self.forget_timer(host, record.mono_in(now).unwrap_or(now.mono)),
             _ => {}
+        }
+    }
+
+    /// It is not there any more. One that may have fired has told its guests: what goes off of them is not somebody's wish.
+    pub(crate) fn forget_timer(&mut self, host: &HostId, at: Mono) {
+        let Some(timer) = self.timers.remove(host) else { return };
+        // Of one that was set under another boot's clock nobody knows.
+        let is_past = timer.fires_at.or(timer.written).is_none_or(|fires_at| fires_at <= at);
+        if timer.has_fired || timer.may_be_set && is_past {
+            self.timers_fired.insert(host.clone(), at + self.leaving_max(host));
         }
     }
 

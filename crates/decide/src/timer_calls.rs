@@ -136,7 +136,7 @@ impl Site {
     }
 
     fn end_timer(&mut self, host: &HostId, reason: String, now: &Now) {
-        self.timers.remove(host);
+        self.forget_timer(host, now.mono);
         for what in ["timer", "late timer", "stuck timer", "fired timer"] {
             self.told.remove(&format!("{what} {host}"));
         }

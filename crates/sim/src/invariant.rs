@@ -40,7 +40,7 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("intent-is-durable-before-effect", intent_is_durable_before_effect),
     ("no-attempt-is-sent-twice", no_attempt_is_sent_twice),
     ("attempts-are-bounded", attempts_are_bounded),
-    ("who-observes-does-nothing", who_observes_does_nothing),
+    ("who-observes-does-nothing", restraint::who_observes_does_nothing),
     ("the-ride-through-is-kept", the_ride_through_is_kept),
     ("tiers-stop-in-order", tiers_stop_in_order),
     ("no-host-goes-down-over-a-running-vm", no_host_goes_down_over_a_running_vm),
@@ -217,25 +217,6 @@ fn attempts_are_bounded(scene: &Scene<'_>) -> Option<String> {
         .inspect(|_| scene.judge())
         .find(|((_, _, attempt), _)| *attempt > 3)
         .map(|(attempt, op)| format!("{op}: attempt {}", attempt.2))
-}
-
-/// A domain that is not armed only says what it would do. Putting back what was paused is no deed but the end of one (rule 10).
-fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
-    scene.first(|op| {
-        scene.judge();
-        let is_observing = |(domain, _): &(&DomainId, &Timing)| !scene.seen.armed.contains(*domain);
-        if scene.is_stop(op) {
-            let observing = scene.domains_at_risk(op.host()?).into_iter().find(is_observing);
-            return observing.map(|(domain, _)| format!("domain {domain} only observes"));
-        }
-        let is_put_back = matches!(op, Op::SetAutostart { enabled: true, .. });
-        let host =
-            if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } | Op::FinishMove { to, .. } = op { to } else { op.host()? };
-        let is_abort = matches!(op, Op::AbortMove { .. } | Op::FinishMove { .. });
-        let all_observe = scene.domains_of(host).iter().all(is_observing)
-            && (!is_abort || scene.domains_of(op.host()?).iter().all(is_observing));
-        (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
-    })
 }
 
 /// Nothing is touched before the ride-through is over, unless waiting would be unsafe or the UPS orders it.

@@ -203,7 +203,9 @@ impl Seen {
             Some(Twist::Network(host, _)) => {
                 self.links_changed_at.insert(host.clone(), moment.at);
             }
-            Some(Twist::Heal) => self.links_changed_at.extend(world.reality.hosts.keys().map(|id| (id.clone(), moment.at))),
+            Some(Twist::Heal | Twist::Platform(_)) => {
+                self.links_changed_at.extend(world.reality.hosts.keys().map(|id| (id.clone(), moment.at)))
+            }
             _ => {}
         }
         if moment.is_recovery {

@@ -1,8 +1,9 @@
 //! Rule 10: automation is disarmed before what it could undo, from a value that is written down, and put back last.
 
 use super::{SLACK, Scene};
+use crate::seen::Seen;
 use ridethrough_model::entry::RunEnd;
-use ridethrough_model::{Entry, GuardId, GuardedStep, Millis, Op};
+use ridethrough_model::{Entry, GuardId, GuardedStep, HostId, Millis, Op};
 
 /// What three attempts may take until a step goes on without the guard.
 const GIVEN_UP: Millis = Millis::from_secs(65);
@@ -72,7 +73,12 @@ pub(super) fn guards_are_put_back_on_mains_only(scene: &Scene<'_>) -> Option<Str
         let Op::RestoreGuard { guard, .. } = op else { return None };
         let hosts = &scene.world.reality.guards.get(guard)?.state.hosts;
         scene.judge();
-        let lost = hosts.iter().find(|host| scene.good_feeds(host).0 < scene.good_feeds(host).1)?;
+        // One that is silent and was last seen on mains holds no automation up.
+        let lost = |host: &&HostId| {
+            let was_good = Seen::feeds(scene.world, host).into_iter().filter(|ups| !scene.was_lost(ups)).count();
+            was_good < scene.good_feeds(host).1
+        };
+        let lost = hosts.iter().find(lost)?;
         Some(format!("{lost} is not on mains"))
     })
 }

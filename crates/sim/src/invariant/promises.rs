@@ -75,7 +75,8 @@ fn may_act_until(scene: &Scene<'_>, id: &HostId) -> Option<Mono> {
 
 fn is_told(scene: &Scene<'_>, vm: &VmId) -> bool {
     let run = scene.seen.run;
-    let is_way_out = |op: &Op| matches!(op, Op::ShutDownVm { .. } | Op::PowerOffVm { .. } | Op::MoveVm { .. });
+    let is_way_out =
+        |op: &Op| matches!(op, Op::ShutDownVm { .. } | Op::SuspendVm { .. } | Op::PowerOffVm { .. } | Op::MoveVm { .. });
     scene.seen.intents.iter().any(|((of, ..), intent)| Some(*of) == run && intent.op.vm() == Some(vm) && is_way_out(&intent.op))
 }
 

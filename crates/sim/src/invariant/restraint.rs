@@ -1,10 +1,10 @@
-//! What must never happen while a person holds the run back, or has aborted it. The same rules of writing as its parent's.
+//! What must never happen while a person holds the run back, has aborted it, or lets a domain only observe. The same rules of writing as its parent's.
 
 use super::{FORCE_LEAD, SLACK, Scene, move_time};
 use crate::reality::HostState;
 use crate::seen::Seen;
 use ridethrough_decide::Input;
-use ridethrough_model::{Millis, Op};
+use ridethrough_model::{DomainId, HostId, Millis, Op, Timing};
 
 /// Giving up a move is no start: it leaves the VM where it is.
 pub(super) fn what_is_held_back_is_not_started(scene: &Scene<'_>) -> Option<String> {
@@ -71,4 +71,26 @@ pub(super) fn a_forced_shutdown_is_never_held(scene: &Scene<'_>) -> Option<Strin
     }
     let is_restrained = scene.seen.hold.is_some() || scene.seen.is_aborted;
     (is_ordered && is_restrained && scene.world.site().is_some()).then(|| "a forced shutdown is ordered".to_owned())
+}
+
+/// A domain that is not armed only says what it would do. Putting back what was paused is no deed but the end of one (rule 10).
+pub(super) fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
+    scene.first(|op| {
+        scene.judge();
+        let is_observing = |(domain, _): &(&DomainId, &Timing)| !scene.seen.armed.contains(*domain);
+        if scene.is_stop(op) {
+            let observing = scene.domains_at_risk(op.host()?).into_iter().find(is_observing);
+            return observing.map(|(domain, _)| format!("domain {domain} only observes"));
+        }
+        // A move of ours that does not end is given up when the mains is back, whoever disarmed meanwhile: it leaves the VM at home.
+        let is_calm = |host: &HostId| !Seen::feeds(scene.world, host).into_iter().any(|ups| scene.was_lost(ups));
+        let is_put_back =
+            matches!(op, Op::SetAutostart { enabled: true, .. }) || matches!(op, Op::AbortMove { from, .. } if is_calm(from));
+        let host =
+            if let Op::MoveVm { to, .. } | Op::AbortMove { to, .. } | Op::FinishMove { to, .. } = op { to } else { op.host()? };
+        let is_abort = matches!(op, Op::AbortMove { .. } | Op::FinishMove { .. });
+        let all_observe = scene.domains_of(host).iter().all(is_observing)
+            && (!is_abort || scene.domains_of(op.host()?).iter().all(is_observing));
+        (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
+    })
 }
