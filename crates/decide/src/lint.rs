@@ -173,7 +173,7 @@ fn savings_fit(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Finding>
             continue;
         }
         let HostRisk::AtRisk { ends_at, .. } = snapshot.host_risk(host) else { continue };
-        let budget = snapshot.policy.tier(action.rank.unwrap_or(usize::MAX)).stop_budget;
+        let budget = snapshot.policy.tier_of(known).stop_budget;
         let takes = Millis(known.memory.0.saturating_mul(1000) / rate.0.max(1));
         if action.last_safe.is_none_or(|at| at + takes + budget > ends_at) {
             findings.push(error(subject, format!("Saving it to disk on {host} would leave no time to shut it down instead.")));

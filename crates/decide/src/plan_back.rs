@@ -114,9 +114,9 @@ fn survives(snapshot: &Snapshot<'_>, host: &HostId, upses: &BTreeSet<UpsId>, ran
     let topology = snapshot.topology.hosts.get(host).ok_or_else(|| "the host is not configured".to_owned())?;
     let slowest = snapshot
         .homes
-        .values()
-        .filter(|home| home.rank <= rank && shares_power(snapshot, home, upses))
-        .map(|home| snapshot.policy.tier(home.rank))
+        .iter()
+        .filter(|(_, home)| home.rank <= rank && shares_power(snapshot, home, upses))
+        .map(|(id, home)| snapshot.vm(id).map_or_else(|| snapshot.policy.tier(home.rank), |vm| snapshot.policy.tier_of(vm)))
         .map(|tier| tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name)))
         .max()
         .unwrap_or(Millis::ZERO);

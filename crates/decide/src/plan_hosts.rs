@@ -27,9 +27,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
             let paused = pause_autostart(snapshot, host, steps);
             step.needs.extend(paused.into_iter().map(Need::Settled));
             let is_never = snapshot.vms().any(|vm| {
-                vm.host == *host.id
-                    && vm.power.is_active()
-                    && snapshot.policy.tier(snapshot.policy.rank_of(vm)).force_off == ForceOff::Never
+                vm.host == *host.id && vm.power.is_active() && snapshot.policy.tier_of(vm).force_off == ForceOff::Never
             });
             let empty = Need::HostEmpty(host.id.clone());
             if is_never { step.needs_hard.push(empty) } else { step.needs.push(empty) }

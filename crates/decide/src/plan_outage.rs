@@ -126,7 +126,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
     for vm in snapshot.vms().filter(|vm| vm.power.is_active()) {
         if let Some(host) = hosts.iter().find(|host| *host.id == vm.host) {
             let rank = snapshot.policy.rank_of(vm);
-            vms.push((rank, snapshot.policy.tier(rank), vm, host));
+            vms.push((rank, snapshot.policy.tier_of(vm), vm, host));
         }
     }
     let optimum = Optimum::of(snapshot, hosts);
@@ -401,7 +401,7 @@ pub(crate) fn host_must_act_at(snapshot: &Snapshot<'_>, id: &HostId, topology: &
     let mut moves = Millis::ZERO;
     let mut slowest = Millis::ZERO;
     for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
-        let tier = snapshot.policy.tier(snapshot.policy.rank_of(vm));
+        let tier = snapshot.policy.tier_of(vm);
         slowest = slowest.max(tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name.clone())));
         if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
             moves = moves + move_time(snapshot, vm).unwrap_or_default();

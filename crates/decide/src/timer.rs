@@ -100,9 +100,9 @@ impl Site {
                 Some(reason) => TimerWish::None(reason),
                 None if self.is_stopping(snapshot, id) => TimerWish::Leave,
                 None => {
-                    let ends_at = ends_at - topology.shutdown_time;
-                    let guests_max = guests_max(snapshot, id, topology, Some(ends_at - LAG));
-                    TimerWish::Fire { at: ends_at - guests_max, guests_max }
+                    let must_end_at = ends_at - topology.shutdown_time;
+                    let (at, guests_max) = guests(snapshot, id, topology).fire(must_end_at, snapshot.now);
+                    TimerWish::Fire { at, guests_max }
                 }
             },
             HostRisk::Safe if snapshot.has_settled_mains(topology) && self.is_calm(topology) => {
@@ -117,7 +117,8 @@ impl Site {
                 }
                 let stable = self.config.topology.domains.values().map(|domain| domain.timing.mains_stable).max();
                 let at = snapshot.now + stable.unwrap_or(Millis::ZERO) + AHEAD;
-                TimerWish::NotBefore { at, guests_max: guests_max(snapshot, id, topology, None) }
+                let guests = guests(snapshot, id, topology);
+                TimerWish::NotBefore { at, guests_max: guests.untold.max(guests.told) }
             }
             HostRisk::Presumed | HostRisk::Unknown => TimerWish::Leave,
         }
@@ -220,27 +221,68 @@ impl Site {
     }
 }
 
-/// How long the slowest guest there may still take to stop. What has been told to stop has used a part of its time; where that
-/// ends after `must_end_at` it is not helped by a timer that fires earlier, and the others would be stopped with it too soon.
-fn guests_max(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology, must_end_at: Option<Mono>) -> Millis {
+/// How long the slowest guests of a host may still take to stop: of those told to stop, and of the others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Guests {
+    untold: Millis,
+    told: Millis,
+}
+
+impl Guests {
+    /// When a timer must fire so that all have ended by then, and how long it then waits. What has been told ends no sooner by being
+    /// told once more: it does not have the others stopped before they must be, and it is waited for, also where it is too late.
+    fn fire(self, must_end_at: Mono, now: Mono) -> (Mono, Millis) {
+        let at = match self.untold {
+            Millis::ZERO if now + self.told <= must_end_at - LAG => must_end_at - self.told,
+            untold => must_end_at - untold,
+        };
+        (at, self.untold.max(self.told - at.since(now)))
+    }
+}
+
+/// What has been told to stop has used a part of its time.
+fn guests(snapshot: &Snapshot<'_>, id: &HostId, topology: &HostTopology) -> Guests {
     let inventory = topology.platform.as_ref().map(|platform| snapshot.inventories.get(platform));
     match inventory {
-        None => Millis::ZERO,
+        None => Guests::default(),
         // What runs there is not known: the slowest of all.
         Some(None) => {
-            (0..=snapshot.policy.tiers.len()).map(|rank| snapshot.policy.tier(rank).stop_budget).max().unwrap_or_default()
+            let budgets = (0..=snapshot.policy.tiers.len()).map(|rank| snapshot.policy.tier(rank).stop_budget);
+            Guests { untold: budgets.max().unwrap_or_default(), told: Millis::ZERO }
         }
         Some(Some(inventory)) => {
-            let active = inventory.vms.values().filter(|vm| vm.host == *id && vm.power.is_active());
-            let left = active.filter_map(|vm| {
+            let mut guests = Guests::default();
+            for vm in inventory.vms.values().filter(|vm| vm.host == *id && vm.power.is_active()) {
                 let stop = Op::ShutDownVm { vm: vm.id.clone(), host: id.clone() };
                 let begun = snapshot.known.get(&stop).filter(|known| known.is_in_flight).and_then(|known| known.since);
-                let budget = snapshot.policy.tier(snapshot.policy.rank_of(vm)).stop_budget;
-                let Some(since) = begun else { return Some(budget) };
-                let left = budget - snapshot.now.since(since);
-                must_end_at.is_none_or(|end| snapshot.now + left <= end).then_some(left)
-            });
-            left.max().unwrap_or_default()
+                let budget = snapshot.policy.tier_of(vm).stop_budget;
+                match begun {
+                    Some(since) => guests.told = guests.told.max(budget - snapshot.now.since(since)),
+                    None => guests.untold = guests.untold.max(budget),
+                }
+            }
+            guests
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_was_told_does_not_have_the_others_stopped_sooner() {
+        let (now, must_end_at) = (Mono(1_000_000), Mono(1_120_000));
+        let fire = |untold: u64, told: u64| {
+            let guests = Guests { untold: Millis::from_secs(untold), told: Millis::from_secs(told) };
+            let (at, waits) = guests.fire(must_end_at, now);
+            (at.since(now), waits)
+        };
+        let secs = |at: u64, waits: u64| (Millis::from_secs(at), Millis::from_secs(waits));
+        assert_eq!(fire(30, 0), secs(90, 30), "the slowest of those not told sets the moment");
+        assert_eq!(fire(30, 115), secs(90, 30), "one told that ends in time is down with them");
+        assert_eq!(fire(30, 200), secs(90, 110), "one told too late is waited for");
+        assert_eq!(fire(0, 100), secs(20, 80), "where all were told it asks them once more");
+        assert_eq!(fire(0, 200), secs(120, 80), "it does not cut short what nothing can save");
     }
 }

@@ -301,7 +301,7 @@ impl Site {
             name: vm.name.clone(),
             host: vm.host.clone(),
             power: vm.power,
-            tier: snapshot.policy.tier(snapshot.policy.rank_of(vm)).name,
+            tier: snapshot.policy.tier_of(vm).name,
             fate: done.or_else(|| fate.map(|fate| fate.fate.clone())),
             reason: fate.map(|fate| fate.reason.clone()),
             last_safe_in: live.and_then(|fate| fate.last_safe).map(|at| at.since(snapshot.now)),

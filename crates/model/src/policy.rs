@@ -139,6 +139,18 @@ impl Policy {
         let own = self.own_rank_of(vm);
         self.lifted.get(&vm.id).map_or(own, |lifted| own.min(*lifted))
     }
+    /// The tier whose order that VM follows. What is its own stays where something lifted it there: it gets as long for its clean stop
+    /// as its own tier says, and is never powered off if that says so.
+    #[must_use]
+    pub fn tier_of(&self, vm: &Vm) -> Tier {
+        let mut tier = self.tier(self.rank_of(vm));
+        let own = self.tier(self.own_rank_of(vm));
+        tier.stop_budget = tier.stop_budget.max(own.stop_budget);
+        if own.force_off == ForceOff::Never {
+            tier.force_off = ForceOff::Never;
+        }
+        tier
+    }
     /// The rank of the tier that the VM matches itself. First match wins.
     #[must_use]
     pub fn own_rank_of(&self, vm: &Vm) -> usize {
@@ -192,6 +204,28 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lifted_keeps_its_own_time_and_what_must_never_be_done_to_it() {
+        let tier = |name: &str, secs, force_off| Tier {
+            name: TierName::new(name),
+            matches: TierMatch { tag: Some(name.to_owned()), ..TierMatch::default() },
+            on_outage: vec![OnOutage::ShutDown],
+            move_to: Vec::new(),
+            force_off,
+            stop_budget: Millis::from_secs(secs),
+            runtime_goal: None,
+        };
+        let tiers = vec![tier("app", 30, ForceOff::AtDeadline), tier("db", 600, ForceOff::Never)];
+        let platform = crate::id::PlatformId::new("kvm");
+        let id = VmId::of(&platform, "1");
+        let mut db = Vm::new(id.clone(), "db1".to_owned(), "h1".into(), crate::inventory::VmPower::Running, Bytes(0), 1);
+        db.tags = ["db".to_owned()].into();
+        let policy = Policy { tiers, lifted: [(id, 0)].into(), ..Policy::default() };
+        let followed = policy.tier_of(&db);
+        assert_eq!(followed.name.as_str(), "app", "it goes with what needs it");
+        assert_eq!((followed.stop_budget, followed.force_off), (Millis::from_secs(600), ForceOff::Never));
+    }
 
     #[test]
     fn globs_match_as_people_expect() {

@@ -288,7 +288,7 @@ fn is_doomed(world: &World) -> bool {
     reality.hosts.iter().any(|(id, host)| {
         let Some(configured) = topology.hosts.get(id).filter(|_| host.state == HostState::On) else { return false };
         let running = reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
-        let Some(slowest) = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max() else { return false };
+        let Some(slowest) = running.map(|vm| policy.tier_of(&vm.known).stop_budget).max() else { return false };
         let lasts = |ups: &ridethrough_model::UpsId| {
             let known = reality.upses.get(ups)?;
             let load = drawn.get(ups).copied().unwrap_or_default();

@@ -165,7 +165,7 @@ impl Scene<'_> {
     fn slowest_stop(&self, host: &HostId) -> Millis {
         let policy = &self.world.config().policy;
         let vms = self.world.reality.vms.values().filter(|vm| vm.known.host == *host);
-        vms.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max().unwrap_or_default()
+        vms.map(|vm| policy.tier_of(&vm.known).stop_budget).max().unwrap_or_default()
     }
     fn rank_of(&self, vm: &VmId) -> Option<usize> {
         self.world.reality.vms.get(vm).map(|vm| self.world.config().policy.rank_of(&vm.known))
@@ -259,7 +259,7 @@ fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
 fn move_time(scene: &Scene<'_>, vm: &ridethrough_model::Vm) -> Millis {
     let policy = &scene.world.config().policy;
     let lane = policy.move_bandwidth.0 / u64::from(policy.moves_per_host.max(1));
-    let moves = policy.tier(policy.rank_of(vm)).on_outage.contains(&OnOutage::Move);
+    let moves = policy.tier_of(vm).on_outage.contains(&OnOutage::Move);
     // The sum of all rounds, without end: more than any planner may take.
     let left = lane - vm.dirty_rate.map_or(0, |dirty| dirty.0).min(lane);
     let rounds = if left == 0 { 0 } else { u128::from(vm.memory.0) * u128::from(lane) / u128::from(left) };
@@ -318,7 +318,7 @@ fn no_host_goes_down_over_a_running_vm(scene: &Scene<'_>) -> Option<String> {
         let policy = &scene.world.config().policy;
         let mut running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
         let is_last = scene.last_safe(attempt).is_some_and(|at| scene.now() + SLACK >= at);
-        let is_never = |vm: &crate::reality::Vm| policy.tier(policy.rank_of(&vm.known)).force_off == ForceOff::Never;
+        let is_never = |vm: &crate::reality::Vm| policy.tier_of(&vm.known).force_off == ForceOff::Never;
         let is_known = |vm: &crate::reality::Vm| !scene.world.reality.is_meddled_lately(&vm.known.id);
         let wrong = running.find(|vm| is_known(vm) && (!is_last || is_never(vm)))?;
         Some(format!("{op} although {} runs there", wrong.known.name))
@@ -352,7 +352,7 @@ fn force_only_at_the_deadline(scene: &Scene<'_>) -> Option<String> {
         }
         let policy = &scene.world.config().policy;
         let known = scene.world.reality.vms.get(vm)?;
-        if policy.tier(policy.rank_of(&known.known)).force_off == ForceOff::Never {
+        if policy.tier_of(&known.known).force_off == ForceOff::Never {
             return Some("it must never be forced".to_owned());
         }
         scene.judge();

@@ -187,7 +187,7 @@ fn vms(snapshot: &Snapshot<'_>, known: &[&ActingHost<'_>], draws: &Draws, grid: 
     for vm in snapshot.vms().filter(|vm| vm.power.is_active()) {
         let Some(h) = known.iter().position(|host| *host.id == vm.host) else { continue };
         let rank = snapshot.policy.rank_of(vm);
-        let tier = snapshot.policy.tier(rank);
+        let tier = snapshot.policy.tier_of(vm);
         let is_going = snapshot.is_going_down(&vm.host);
         let stop = Op::ShutDownVm { vm: vm.id.clone(), host: vm.host.clone() };
         let save = Op::SuspendVm { vm: vm.id.clone(), host: vm.host.clone() };

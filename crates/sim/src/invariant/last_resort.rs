@@ -128,7 +128,7 @@ pub(super) fn a_timer_leaves_time_for_a_clean_stop(scene: &Scene<'_>) -> Option<
     let shutdown = scene.world.config().topology.hosts.get(host)?.shutdown_time;
     let policy = &scene.world.config().policy;
     let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host && vm.known.power.is_active());
-    let waits = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max().unwrap_or_default();
+    let waits = running.map(|vm| policy.tier_of(&vm.known).stop_budget).max().unwrap_or_default();
     let is_late = scene.now() + waits + shutdown > ends + SLACK;
     is_late.then(|| format!("the timer of {host} fired at {at}, {waits} and {shutdown} before {ends:?} were needed"))
 }

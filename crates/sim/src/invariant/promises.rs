@@ -40,7 +40,7 @@ pub(super) fn the_last_safe_moment_is_not_missed(scene: &Scene<'_>) -> Option<St
         let lead = host.shutdown_time + FORCE_LEAD + scene.time_of_needs(id);
         let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
         let is_due = |vm: &ridethrough_model::Vm| {
-            let budget = policy.tier(policy.rank_of(vm)).stop_budget;
+            let budget = policy.tier_of(vm).stop_budget;
             scene.now() + lead + budget > last + LATE_MAX && !scene.world.reality.is_meddled_lately(&vm.id)
         };
         let mut due = running.map(|vm| &vm.known).filter(|vm| is_due(vm)).inspect(|_| scene.judge());

@@ -47,7 +47,7 @@ pub(super) fn a_hold_lifts_itself_in_time(scene: &Scene<'_>) -> Option<String> {
         }
         let policy = &scene.world.config().policy;
         let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
-        let slowest = running.map(|vm| policy.tier(policy.rank_of(&vm.known)).stop_budget).max()?;
+        let slowest = running.map(|vm| policy.tier_of(&vm.known).stop_budget).max()?;
         let ends: Option<Vec<_>> = feeds.into_iter().map(|ups| scene.ends_at(ups)).collect();
         let last = ends?.into_iter().max()?;
         scene.judge();
