@@ -107,12 +107,18 @@ impl Site {
         run.moved.iter().filter(|id| place(id).is_some_and(|host| run.was_moved_by_others(id, host))).cloned().collect()
     }
 
-    /// VMs seen going off of which it is not known yet why: nothing ends before it is.
-    pub(crate) fn is_wondering(&self) -> bool {
-        self.off_since.keys().any(|id| {
+    /// VMs seen going off of which it is not known yet why, or that a last resort may have told to: nothing ends before it is known.
+    pub(crate) fn is_wondering(&self, now: Mono) -> bool {
+        let is_seen_going = self.off_since.keys().any(|id| {
             let vm = self.inventories.get(&id.platform()).and_then(|inventory| inventory.vms.get(id));
             vm.is_some_and(|vm| self.is_concerned(&vm.host))
-        })
+        });
+        let runs_there = |host: &HostId| {
+            let mut vms = self.inventories.values().flat_map(|inventory| inventory.vms.values());
+            vms.any(|vm| vm.host == *host && vm.power.is_active())
+        };
+        let may_go = |(host, until): (&HostId, &Mono)| now <= *until && self.is_concerned(host) && runs_there(host);
+        is_seen_going || self.timers_fired.iter().any(may_go)
     }
 
     /// Whether the incident is about that host: one of its domains is not simply on mains.

@@ -234,7 +234,7 @@ impl Site {
         if actions.values().any(|action| !action.observe_only && is_left(&action.id) && !hopeless.contains(&action.id)) {
             return None;
         }
-        if (!report.waiting.is_empty() || self.is_wondering() || !self.unready().is_empty()) && !is_past_latest {
+        if (!report.waiting.is_empty() || self.is_wondering(snapshot.now) || !self.unready().is_empty()) && !is_past_latest {
             return None;
         }
         if run.is_untouched() {

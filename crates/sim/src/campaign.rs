@@ -344,9 +344,13 @@ impl Before {
                 && (vm.known.host == *host || theirs.was_moved)
                 && vm.known.autostart == *autostart
                 && (vm.doing == Doing::Nothing || vm.is_hung);
+            // What fell while nobody was there and no run was open was in no journal to be brought back from.
+            let mut losses = world.reality.losses.iter();
+            let is_nobodys = is_orphaned && !seen.died_in_run && losses.any(|(at, vm, _)| vm == *id && *at > seen.died_at);
             // A guest that obeys an hour later, when nobody waits for it any more, is beyond us.
             let was_hung = seen.stop_given_up.contains(*id);
             !was_hung
+                && !is_nobodys
                 && !seen.wished.contains(*id)
                 && !theirs.is_left_off
                 && (touched.contains(id) || lost.contains(id) && is_calm || by_timer.contains(host) && is_orphaned)

@@ -140,6 +140,8 @@ pub struct Seen {
     pub links_changed_at: BTreeMap<HostId, Millis>,
     /// When the controller last died.
     pub died_at: Millis,
+    /// A run was open then.
+    pub died_in_run: bool,
     /// VMs that somebody else told to stop, at any time: they are as that person wants them.
     pub wished: BTreeSet<VmId>,
     /// When and in which run they were told so.
@@ -194,6 +196,7 @@ impl Seen {
             self.has_forgotten |= std::mem::take(&mut self.is_degraded);
             self.has_rebooted |= *reboots;
             self.died_at = moment.at;
+            self.died_in_run = self.run.is_some_and(|run| !self.ends.iter().any(|(ended, _)| *ended == run));
         }
         if let Some(Twist::SomebodyStops(vm)) = &moment.twist {
             self.wished.insert(vm.clone());
