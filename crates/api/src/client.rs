@@ -2,6 +2,7 @@
 
 use crate::BASE;
 use crate::command::{Commanded, MaintenanceRequest, SetModeRequest};
+use crate::drill::{Drill, Drills};
 use crate::error::{ApiError, code};
 use crate::hold::{ByRequest, HoldRequest};
 use crate::plan::PlanAnswer;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Bytes of an answer that are taken in.
 const ANSWER_MAX: usize = 32 << 20;
+/// How long a drill that touches nothing may take.
+const DRILL_MAX: Duration = Duration::from_secs(600);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -185,6 +188,32 @@ impl Client {
     /// As for [`Self::arm`]; whatever it says, the configuration of before goes on.
     pub async fn reload(&self, by: &str) -> Result<Commanded, ClientError> {
         self.post("/reload", &ByRequest { by: by.to_owned() }).await
+    }
+
+    /// Drills that were held, newest first.
+    ///
+    /// # Errors
+    /// As for [`Self::status`].
+    pub async fn drills(&self) -> Result<Drills, ClientError> {
+        self.get("/drills", &[]).await
+    }
+
+    /// One drill.
+    ///
+    /// # Errors
+    /// As for [`Self::status`]; `RT0252` for one that never was.
+    pub async fn drill(&self, id: u64) -> Result<Drill, ClientError> {
+        self.get(&format!("/drills/{id}"), &[]).await
+    }
+
+    /// Holds a drill that touches nothing, `paper` or `preflight`, and waits for its report.
+    ///
+    /// # Errors
+    /// As for [`Self::arm`].
+    pub async fn hold_drill(&self, level: &str, by: &str) -> Result<Drill, ClientError> {
+        let body = ByRequest { by: by.to_owned() };
+        let request = self.http.post(format!("{}{BASE}/drills/{}", self.url, segment(level))).json(&body);
+        self.send(request.timeout(DRILL_MAX)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod client;
 pub mod command;
+pub mod drill;
 pub mod error;
 pub mod health;
 pub mod hold;
@@ -18,6 +19,7 @@ pub mod status;
 pub use account::{Account, Decision, StepAccount, UpsAccount};
 pub use client::{Client, ClientError};
 pub use command::{Commanded, MaintenanceRequest, SetModeRequest};
+pub use drill::{Drill, DrillPart, Drills};
 pub use error::{ApiError, code};
 pub use health::Health;
 pub use hold::{Abort, ByRequest, Hold, HoldRequest};

@@ -6,6 +6,7 @@ mod ask;
 mod automation;
 pub(crate) mod connect;
 pub(crate) mod demo;
+pub(crate) mod drill;
 pub(crate) mod events;
 pub(crate) mod explain;
 mod frame;

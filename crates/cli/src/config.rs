@@ -30,6 +30,7 @@ use read::Read;
 use ridethrough_model::Finding;
 use section::alert::Alert;
 use section::back::{Return, VmRule};
+use section::drill::Drill;
 use section::host::Host;
 use section::outage::{Domain, Tier};
 use section::{Controller, Load, Moves, Platform, Ups};
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) moves: Option<Entry<Moves>>,
     pub(crate) back: Option<Entry<Return>>,
     pub(crate) rules: Vec<Entry<VmRule>>,
+    pub(crate) drill: Option<Entry<Drill>>,
     pub(crate) upses: BTreeMap<String, Entry<Ups>>,
     pub(crate) platforms: BTreeMap<String, Entry<Platform>>,
     pub(crate) hosts: BTreeMap<String, Entry<Host>>,

@@ -14,6 +14,7 @@ use command::alert::AlertArgs;
 use command::arm::DomainArgs;
 use command::connect::ApiOptions;
 use command::demo::DemoArgs;
+use command::drill::DrillArgs;
 use command::events::EventsArgs;
 use command::explain::ExplainArgs;
 use command::hold::{AbortArgs, HoldArgs};
@@ -26,8 +27,8 @@ use command::status::StatusArgs;
 use command::ups::UpsArgs;
 use command::vsphere::VsphereArgs;
 use command::{
-    Said, alert, arm, connect, demo, events, explain, hold, maintenance, manual, plan, reload, runs, serve, sim, status, ups,
-    vsphere,
+    Said, alert, arm, connect, demo, drill, events, explain, hold, maintenance, manual, plan, reload, runs, serve, sim, status,
+    ups, vsphere,
 };
 use failure::Failure;
 use output::Style;
@@ -81,6 +82,7 @@ enum Command {
     /// Read the configuration anew; where it is refused, the one before goes on
     Reload,
     Explain(ExplainArgs),
+    Drill(DrillArgs),
     Ups(UpsArgs),
     Vsphere(VsphereArgs),
     Completions(CompletionsArgs),
@@ -138,6 +140,7 @@ fn ask(cli: &Cli) -> Result<Said, Failure> {
             | Command::Man(_) => {
                 unreachable!("they ask no controller")
             }
+            Command::Drill(args) => return drill::run(&client, args, &style, json).await,
             Command::Status(args) => return status::run(&client, args, &style, json).await,
             Command::Plan(args) => return plan::run(&client, args, &style, json).await,
             Command::Events(args) => return events::run(&client, args, &style, json).await,

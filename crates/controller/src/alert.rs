@@ -41,6 +41,14 @@ pub trait Channel: Send + Sync + Debug {
     /// # Errors
     /// Why they may not have arrived; they are handed over again later, so that one may arrive twice.
     async fn deliver(&self, letters: &[Letter]) -> Result<(), Undelivered>;
+
+    /// Looks whether it could deliver, without telling anybody anything. Bounded by a time limit of its own. Says how far it looked.
+    ///
+    /// # Errors
+    /// Why it could not.
+    async fn reach(&self) -> Result<&'static str, Undelivered> {
+        Ok("not tried: only a message would show it")
+    }
 }
 
 /// Why messages may not have arrived, with every cause, in one line. Never holds a secret.

@@ -8,6 +8,7 @@ pub mod alert;
 mod clock;
 pub mod connect_check;
 mod convert;
+mod drill;
 mod durable;
 mod event;
 mod hooks;
@@ -29,6 +30,7 @@ mod voice;
 
 pub use clock::Clock;
 pub use connect_check::Endpoints;
+pub use drill::Rhythm;
 pub use hooks::HookCall;
 pub use pace::Pace;
 pub use reload::{Fresh, Prints, Reloading, Reread, Unfit};

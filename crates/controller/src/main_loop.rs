@@ -3,6 +3,7 @@
 //! It never waits for anything outside: not for the disk, not for a peer, not for a reader of its output.
 
 use crate::clock::Clock;
+use crate::drill::{self, Backstage};
 use crate::durable::Marks;
 use crate::event::Event;
 use crate::narrate::Narrator;
@@ -173,6 +174,7 @@ impl Loop {
                 | Entry::HoldBegun { .. }
                 | Entry::RunAborted { .. }
                 | Entry::AbortEnded { .. }
+                | Entry::DrillHeld { .. }
         ) {
             let why = match &record.entry {
                 Entry::Intended { action, .. } => self.narrator.why(record.run, *action).map(str::to_owned),
@@ -223,9 +225,32 @@ impl Loop {
                 let _gone = tx.send(Box::new((self.present(&now), self.site.plan_if(&now, &upses))));
             }
             Ask::Reload(by, tx) => self.reloader.begin(by, Some(tx)),
+            Ask::Backstage(tx) => {
+                let _gone = tx.send(Box::new(self.backstage(&now)));
+            }
+            Ask::KeepDrill(level, parts, by, tx) => {
+                self.command(Command::KeepDrill { level, parts, by }, &now);
+                let _gone = tx.send(self.site.drills().last().cloned());
+            }
+            Ask::Drills(tx) => {
+                let _gone = tx.send(self.site.drills().to_vec());
+            }
+            Ask::DrillsDue(tx) => {
+                let _gone = tx.send(drill::due(&self.pace, self.site.drills(), now.wall));
+            }
             Ask::Command(command, tx) => {
                 let _gone = tx.send(self.command(command, &now));
             }
+        }
+    }
+
+    fn backstage(&self, now: &Now) -> Backstage {
+        Backstage {
+            site: self.site.clone(),
+            config: self.site.config().clone(),
+            endpoints: self.reloader.endpoints().clone(),
+            now: now.clone(),
+            refusal: self.site.why_no_drill(now.mono),
         }
     }
 

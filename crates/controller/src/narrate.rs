@@ -205,6 +205,10 @@ impl Narrator {
                 };
                 (Warning, format!("the controller started again and takes this run up; {unclear}"))
             }
+            Entry::DrillHeld { report } => {
+                let how = if report.is_good() { "went well" } else { "has failed" };
+                (Severity::Info, format!("drill {} ({}) by {} {how}", report.number, report.level, report.by))
+            }
             Entry::RunEnded { end } => run_end(end),
         }
     }

@@ -1,5 +1,6 @@
 //! How often things are looked at and how long an answer may take. Numbers of the controller, not of the site's policy.
 
+use crate::drill::Rhythm;
 use std::time::Duration;
 
 /// Intervals and deadlines. Where two are given: on mains, and while a UPS is on battery or a run is open.
@@ -35,6 +36,10 @@ pub struct Pace {
     pub load_call_deadline: Duration,
     /// How long the end waits for the journal.
     pub flush_deadline: Duration,
+    /// When a drill on paper is held by itself.
+    pub paper: Option<Rhythm>,
+    /// When everything is asked by itself.
+    pub preflight: Option<Rhythm>,
 }
 
 impl Default for Pace {
@@ -55,6 +60,8 @@ impl Default for Pace {
             host_call_deadline: Duration::from_secs(15),
             load_call_deadline: Duration::from_secs(600),
             flush_deadline: Duration::from_secs(5),
+            paper: None,
+            preflight: None,
         }
     }
 }

@@ -157,6 +157,11 @@ impl Reloader {
         Self { parts, endpoints, clock, under_way: JoinSet::new(), reading: Arc::new(Semaphore::new(1)) }
     }
 
+    /// The drivers in force.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
     /// The digest at the start; empty where nobody told it.
     pub(crate) fn digest(&self) -> &str {
         self.parts.as_ref().map_or("", |parts| parts.digest.as_str())

@@ -1,6 +1,7 @@
 //! The HTTP server: loopback only, a bearer token, small bodies. Reads the state by asking the loop and the past from the
 //! journal; owns nothing and decides nothing.
 
+mod drills;
 mod health;
 mod history;
 mod hold;
@@ -10,11 +11,12 @@ mod routes;
 mod table;
 
 use crate::alert::Exchange;
+use crate::drill::Backstage;
 use crate::reload::Unfit;
 use crate::token::Token;
 use jiff::Timestamp;
 use ridethrough_decide::{Command, CommandReply, SiteView};
-use ridethrough_model::{Finding, Mono, Plan, PlanReport, UpsId};
+use ridethrough_model::{DrillLevel, DrillPart, DrillReport, Finding, Mono, Plan, PlanReport, UpsId};
 use ridethrough_store::Reader;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -76,6 +78,14 @@ pub(crate) enum Ask {
     PlanIf(BTreeSet<UpsId>, oneshot::Sender<Box<(Present, Imagined)>>),
     /// Read the configuration anew, for that person.
     Reload(String, oneshot::Sender<Result<Vec<Finding>, Unfit>>),
+    /// What a drill that touches nothing is held with.
+    Backstage(oneshot::Sender<Box<Backstage>>),
+    /// Keep the report of one; gives it back with its number.
+    KeepDrill(DrillLevel, Vec<DrillPart>, String, oneshot::Sender<Option<DrillReport>>),
+    /// Drills that were held, oldest first.
+    Drills(oneshot::Sender<Vec<DrillReport>>),
+    /// Which drills are due by the configuration.
+    DrillsDue(oneshot::Sender<Vec<DrillLevel>>),
     /// A person's command.
     Command(Command, oneshot::Sender<CommandReply>),
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::connect_check::Endpoints;
+use crate::drill::keep_schedule;
 use crate::durable::Marks;
 use crate::main_loop::Loop;
 use crate::narrate::Narrator;
@@ -93,6 +94,7 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static) 
     let (tx, asks) = mpsc::channel(ASKS_MAX);
     let mut serving = JoinSet::new();
     if let Some(parts) = server {
+        serving.spawn(keep_schedule(tx.clone(), parts.alerts.clone()));
         serving.spawn(serve(parts, tx, reader));
     }
     let the_loop = Loop {

@@ -17,6 +17,10 @@ impl Site {
             Command::ReleaseHold { by } => self.release_hold(&by, now),
             Command::Abort { by } => self.abort_run(by, now),
             Command::Return { by } => self.resume_run(&by, now),
+            Command::KeepDrill { level, parts, by } => {
+                self.hold_drill(level, parts, by, now);
+                CommandReply::Done(Vec::new())
+            }
             Command::Configure(proposal) => self.configure(*proposal, now),
             Command::NoteUnfit { code, text } => self.note_unfit(&code, text, now),
         };
@@ -133,6 +137,12 @@ impl Site {
             .iter()
             .filter(move |(_, host)| upses.is_some_and(|upses| host.feeds.iter().any(|feed| upses.contains(&feed.ups))))
             .map(|(id, _)| id)
+    }
+
+    /// What is not proven of a domain.
+    #[must_use]
+    pub fn unproven_of(&self, domain: &DomainId) -> Vec<Finding> {
+        self.unproven(domain)
     }
 
     /// What is not proven although it is armed.

@@ -2,8 +2,9 @@
 
 use crate::reconfigure::Proposal;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState, LoadId, Millis, Notice,
-    Observed, Op, PlatformId, Probe, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId, VmId,
+    ActionId, DomainId, DomainMode, DrillLevel, DrillPart, Failure, Finding, HostId, HostPowerState, Inventory, LastResortState,
+    LoadId, Millis, Notice, Observed, Op, PlatformId, Probe, Progress, Reading, Record, RunId, Silence, Started, TaskRef, UpsId,
+    VmId,
 };
 use std::collections::BTreeSet;
 
@@ -167,6 +168,15 @@ pub enum Command {
     /// Let the aborted run go on: on mains, bring back what is missing.
     Return {
         /// Who asks.
+        by: String,
+    },
+    /// Keep the report of a drill that touched nothing.
+    KeepDrill {
+        /// How far it went.
+        level: DrillLevel,
+        /// What came of it.
+        parts: Vec<DrillPart>,
+        /// Who asked for it.
         by: String,
     },
     /// Put another configuration in force.

@@ -201,6 +201,7 @@ impl Site {
                 self.recall_timer(record, now);
             }
             Entry::BatteryLearned { ups, state, .. } => self.recall_battery(ups, state, record, now),
+            Entry::DrillHeld { report } => self.keep_report((**report).clone()),
             Entry::Configured { digest, .. } => self.digest.clone_from(digest),
             _ => {}
         }

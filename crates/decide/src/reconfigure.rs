@@ -192,6 +192,7 @@ impl Site {
         self.incident = old.incident;
         self.log = old.log.clone();
         self.told = old.told.clone();
+        self.drills.clone_from(&old.drills);
     }
 
     /// What was seen of what is reached as before.

@@ -256,10 +256,7 @@ impl RunState {
                 state.phase = ActionPhase::Accepted(task.clone());
             }
             Entry::Finished { action, attempt, outcome } => self.finish(*action, *attempt, outcome)?,
-            Entry::Overran { action, .. } => {
-                let state = self.actions.get_mut(action).ok_or_else(|| format!("there is no action {action}"))?;
-                state.has_overrun = true;
-            }
+            Entry::Overran { action, .. } => self.overrun(*action)?,
             Entry::Latched { host, .. } => {
                 self.latched.insert(host.clone());
             }
@@ -298,6 +295,7 @@ impl RunState {
             | Entry::HoldEnded { .. }
             | Entry::BatteryLearned { .. }
             | Entry::Configured { .. }
+            | Entry::DrillHeld { .. }
             | Entry::TimerIntended { .. }
             | Entry::TimerSet { .. }
             | Entry::TimerFired { .. }
@@ -305,6 +303,12 @@ impl RunState {
                 return Err("it belongs to the site's own log".to_owned());
             }
         }
+        Ok(())
+    }
+
+    fn overrun(&mut self, action: ActionId) -> Result<(), String> {
+        let state = self.actions.get_mut(&action).ok_or_else(|| format!("there is no action {action}"))?;
+        state.has_overrun = true;
         Ok(())
     }
 

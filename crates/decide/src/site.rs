@@ -20,8 +20,8 @@ use crate::source::{SourceKind, SourceState};
 use crate::standing::StandingPlan;
 use crate::timer::Timer;
 use ridethrough_model::{
-    ActionId, DomainId, DomainMode, Failure, Finding, GuardId, HostId, HostPowerState, Ids, Inventory, LoadId, Mono, Now,
-    PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
+    ActionId, DomainId, DomainMode, DrillReport, Failure, Finding, GuardId, HostId, HostPowerState, Ids, Inventory, LoadId, Mono,
+    Now, PlatformId, Policy, Reading, Record, Severity, Silence, Topology, UpsId, VmId, VmPower,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,6 +105,8 @@ pub struct Site {
     pub(crate) is_plan_due: bool,
     pub(crate) plan_reason: String,
     pub(crate) told: BTreeSet<String>,
+    /// Drills that were held, oldest first.
+    pub(crate) drills: Vec<DrillReport>,
     /// What was last said of each UPS: whether hosts need its power.
     pub(crate) followed: BTreeMap<UpsId, bool>,
     pub(crate) out: Vec<Effect>,
@@ -159,6 +161,7 @@ impl Site {
             is_plan_due: false,
             plan_reason: String::new(),
             told: BTreeSet::new(),
+            drills: Vec::new(),
             followed: BTreeMap::new(),
             out: Vec::new(),
             witness: Witness::default(),
@@ -216,6 +219,12 @@ impl Site {
         self.advance(now, is_tick, is_look);
         let effects = std::mem::take(&mut self.out);
         self.judged(effects, now)
+    }
+
+    /// What the user configured.
+    #[must_use]
+    pub fn config(&self) -> &SiteConfig {
+        &self.config
     }
 
     /// Whether anything is on battery or a run is open: then look more often.

@@ -1,6 +1,7 @@
 //! What is written down: past-tense facts. Views and crash recovery are the same fold over them.
 
 use crate::battery::BatteryState;
+use crate::drill::DrillReport;
 use crate::event::{PowerEvent, TaskRef};
 use crate::failure::Failure;
 use crate::guard::{GuardId, GuardState};
@@ -319,6 +320,11 @@ pub enum Entry {
         /// Attempts whose fate was unknown and was observed.
         ambiguous: Vec<ActionId>,
     },
+    /// A drill was held: this is what came of it (run 0).
+    DrillHeld {
+        /// What.
+        report: Box<DrillReport>,
+    },
     /// The run is over.
     RunEnded {
         /// How.
@@ -365,6 +371,7 @@ impl Entry {
             Self::JournalDegraded { .. } => "journal-degraded",
             Self::Noticed { .. } => "noticed",
             Self::Recovered { .. } => "recovered",
+            Self::DrillHeld { .. } => "drill-held",
             Self::RunEnded { .. } => "run-ended",
         }
     }

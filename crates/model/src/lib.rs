@@ -5,6 +5,7 @@
 //! Begin reading in [`plan`] (what we intend) and [`entry`] (what we write down).
 
 pub mod battery;
+pub mod drill;
 pub mod entry;
 pub mod event;
 pub mod failure;
@@ -24,6 +25,7 @@ pub mod undoing;
 pub mod unit;
 
 pub use battery::{BatteryState, Bias, ForecastError};
+pub use drill::{DrillLevel, DrillPart, DrillReport};
 pub use entry::{Entry, Notice, Record, Severity};
 pub use event::{Observed, PowerEvent, Progress, Started, TaskRef};
 pub use failure::{Failure, FailureKind, TookEffect};

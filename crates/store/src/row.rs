@@ -41,6 +41,7 @@ pub(crate) const KNOWN: &[(&str, u32)] = &[
     ("journal-degraded", 1),
     ("noticed", 1),
     ("recovered", 1),
+    ("drill-held", 1),
     ("run-ended", 1),
 ];
 

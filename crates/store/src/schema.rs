@@ -21,7 +21,7 @@ const MIGRATIONS: &[&str] = &[
          one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
          epoch INTEGER NOT NULL, plan_last INTEGER NOT NULL, action_last INTEGER NOT NULL) STRICT;
      INSERT INTO meta VALUES (1, 0, 0, 0);",
-    // 2: what fell and what somebody left off (kinds ups-noted, vms-fell, vm-left-off), hooks as steps; the tables are as before. In the making: further kinds
+    // 2: what fell and what somebody left off (kinds ups-noted, vms-fell, vm-left-off), hooks as steps, drills; the tables are as before. In the making: further kinds
     // of the same release join it.
     "",
 ];

@@ -1,6 +1,7 @@
 //! What can be asked, as data: one entry per method and path. The server's own tests hold it to this table, both ways.
 
 use crate::command::{Commanded, MaintenanceRequest, SetModeRequest};
+use crate::drill::{Drill, Drills};
 use crate::health::Health;
 use crate::hold::{ByRequest, HoldRequest};
 use crate::plan::PlanAnswer;
@@ -75,6 +76,7 @@ pub enum Kind {
 pub fn operations() -> Vec<Operation> {
     let mut all = reads();
     all.extend(commands());
+    all.extend(drills());
     all.extend(for_machines());
     all
 }
@@ -143,6 +145,25 @@ fn commands() -> Vec<Operation> {
             ..post::<ByRequest>("/reload", "reload", "Read the configuration anew")
         },
         post::<ByRequest>("/return", "return", "Let an aborted run go on: on mains, bring back what is missing"),
+    ]
+}
+
+fn drills() -> Vec<Operation> {
+    let held = |path: &str, id: &'static str, summary: &'static str| Operation {
+        description: "Answers with the report when it was held, which may take a minute.",
+        answered: "What came of it.",
+        answer: SchemaGenerator::subschema_for::<Drill>,
+        ..post::<ByRequest>(path, id, summary)
+    };
+    vec![
+        Operation { refusals: vec![401, 503], ..get::<Drills>("/drills", "drills", "Drills that were held, newest first") },
+        Operation {
+            parameters: vec![in_path("id", "The drill's number.", Kind::Text)],
+            refusals: vec![401, 404, 503],
+            ..get::<Drill>("/drills/{id}", "drill", "One drill, held against the last of its kind")
+        },
+        held("/drills/paper", "drillOnPaper", "Play an outage of each domain with what runs now; touches nothing"),
+        held("/drills/preflight", "drillPreflight", "Ask everything an outage needs; changes nothing"),
     ]
 }
 

@@ -4,6 +4,7 @@
 
 use super::Config;
 use super::section::back::Ready;
+use super::section::drill::Rhythm;
 use super::section::hook::Hooks;
 use super::section::host::{Feed, Host};
 use super::section::libvirt::{LibvirtSsh, LibvirtSuspend};
@@ -268,7 +269,11 @@ pub(crate) fn pace(config: &Config) -> Pace {
     let controller = config.controller();
     let ups_mains = interval(controller.and_then(|controller| controller.poll_mains.as_ref()), usual.ups_mains);
     let ups_battery = interval(controller.and_then(|controller| controller.poll_battery.as_ref()), usual.ups_battery);
-    Pace { ups_mains, ups_battery, ..usual }
+    let drill = config.drill.as_ref().map(|entry| &entry.value);
+    let rhythm = |written: Option<&super::value::At<Rhythm>>| written.and_then(|written| written.read().ok());
+    let paper = rhythm(drill.and_then(|drill| drill.paper.as_ref()));
+    let preflight = rhythm(drill.and_then(|drill| drill.preflight.as_ref()));
+    Pace { ups_mains, ups_battery, paper, preflight, ..usual }
 }
 
 impl Libvirt {

@@ -8,6 +8,7 @@ mod alerts;
 mod back;
 mod battery;
 mod bmc;
+mod drills;
 mod hooks;
 mod hosts;
 mod libvirt;
@@ -48,6 +49,7 @@ pub(super) fn lint(config: &Config) -> Vec<Located> {
     secrets::lint(config, &mut findings);
     nut::lint(config, &mut findings);
     alerts::lint(config, &mut findings);
+    drills::lint(config, &mut findings);
     findings.0
 }
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-const SECTIONS: [&str; 11] =
-    ["alert", "controller", "domain", "host", "load", "moves", "platform", "return", "tier", "ups", "vm"];
+const SECTIONS: [&str; 12] =
+    ["alert", "controller", "domain", "drill", "host", "load", "moves", "platform", "return", "tier", "ups", "vm"];
 /// Mistakes that are named in one table; the rest shows when these are mended.
 const MISTAKES_MAX: usize = 20;
 /// How serde says that a key is missing.
@@ -95,6 +95,10 @@ impl Reader {
             "vm" => {
                 let read = self.listed("vm", value, place);
                 self.config.rules.extend(read);
+            }
+            "drill" => {
+                let read = self.single("drill", value, place, self.config.drill.as_ref().map(|entry| &entry.place).cloned());
+                self.config.drill = read.or(self.config.drill.take());
             }
             "ups" => {
                 let mut known = std::mem::take(&mut self.config.upses);

@@ -3,6 +3,7 @@
 
 use super::section::alert::Alert;
 use super::section::back::{Return, VmRule};
+use super::section::drill::Drill;
 use super::section::host::Host;
 use super::section::outage::{Domain, Tier};
 use super::section::{Controller, Load, Moves, Platform, Ups};
@@ -22,6 +23,7 @@ struct ConfigurationFile {
     #[schemars(default)]
     alert: BTreeMap<String, Alert>,
     moves: Option<Moves>,
+    drill: Option<Drill>,
     #[schemars(default)]
     ups: BTreeMap<String, Ups>,
     #[schemars(default)]
@@ -78,6 +80,8 @@ const TABLES: &[(&str, &str)] = &[
     ("ready of a tier or VM", "Ready"),
     ("[return]", "Return"),
     ("[moves]", "Moves"),
+    ("[drill]", "Drill"),
+    ("when a drill is held", "Rhythm"),
     ("[alert.NAME.email]", "Email"),
     ("[alert.NAME.webhook]", "Webhook"),
     ("[alert.NAME.command]", "Command"),

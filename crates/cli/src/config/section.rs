@@ -4,6 +4,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod back;
+pub(crate) mod drill;
 pub(crate) mod hook;
 pub(crate) mod host;
 pub(crate) mod libvirt;

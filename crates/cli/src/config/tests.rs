@@ -76,8 +76,8 @@ fn typing_mistakes_in_names_of_tables_drivers_and_values_are_shown_too() {
               |
             3 | [tire]
               |  ^^^^
-              = Did you mean `tier`? Known here: `alert`, `controller`, `domain`, `host`, `load`, `moves`,
-                `platform`, `return`, `tier`, `ups`, `vm`.
+              = Did you mean `tier`? Known here: `alert`, `controller`, `domain`, `drill`, `host`, `load`,
+                `moves`, `platform`, `return`, `tier`, `ups`, `vm`.
 
             error RT0103: UPS rack-b: unknown key `nutt`.
              --> a.toml:4:13

@@ -61,4 +61,19 @@ impl Channel for Command {
         let status = ended.status.map_or_else(|| "ended by a signal".to_owned(), |status| format!("exit status: {status}"));
         Err(Undelivered(format!("{path}: {status}; it said: {}", ended.said)))
     }
+
+    /// Looks whether the program is there and may be run.
+    async fn reach(&self) -> Result<&'static str, Undelivered> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = &self.program.path;
+        if !path.contains('/') {
+            return Ok("not tried: which program is run depends on PATH");
+        }
+        let metadata = std::fs::metadata(path).map_err(|error| Undelivered::of(&format!("{path} cannot be run"), &error))?;
+        if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+            Ok("the program is there; whether it delivers only a message would show")
+        } else {
+            Err(Undelivered(format!("{path} is no program that can be run")))
+        }
+    }
 }

@@ -124,4 +124,14 @@ impl Channel for Email {
             Err(_) => Err(Undelivered(format!("the mail server did not answer within {} s", DELIVERY_MAX.as_secs()))),
         }
     }
+
+    /// Connects, with TLS and login as for a mail, and sends none.
+    async fn reach(&self) -> Result<&'static str, Undelivered> {
+        match tokio::time::timeout(DELIVERY_MAX, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok("the mail server takes our login"),
+            Ok(Ok(false)) => Err(Undelivered("the mail server closes the connection".to_owned())),
+            Ok(Err(error)) => Err(Undelivered::of("the mail server does not take us", &error)),
+            Err(_) => Err(Undelivered(format!("the mail server did not answer within {} s", DELIVERY_MAX.as_secs()))),
+        }
+    }
 }

@@ -178,6 +178,10 @@ const CATALOGUE: &[(&str, &str)] = &[
         "maintenance of UPS {} for {}, by {}: nothing is done when it goes on battery",
         "Wartung der USV {1} für {2}, durch {3}: wenn sie auf Batterie geht, geschieht nichts",
     ),
+    // Drills.
+    ("Drill {} ({}) has failed: {}.", "Übung {1} ({2}) ist gescheitert: {3}."),
+    ("Drill {} ({}) is worse than the last: {}.", "Übung {1} ({2}) ist schlechter als die letzte: {3}."),
+    ("Drill {} ({}) went well.", "Übung {1} ({2}) ist gut gegangen."),
     // The journal, the configuration, the alerts themselves.
     (
         "The journal does not keep up on battery ({}). The run goes on in memory: do not restart the controller.",

@@ -96,4 +96,11 @@ impl Channel for Webhook {
         }
         Err(Undelivered(format!("the service answered {status}")))
     }
+
+    /// Asks for the head of it, which changes nothing. Any answer shows that it is there and that its certificate is believed.
+    async fn reach(&self) -> Result<&'static str, Undelivered> {
+        let asked = self.client.head(self.url.clone()).send().await;
+        asked.map_err(|error| Undelivered::of("the service was not reached", &error.without_url()))?;
+        Ok("the service answers; whether it takes messages only one would show")
+    }
 }

@@ -1,7 +1,7 @@
 //! What can be asked, and how it is said no to.
 
 use super::table::{Routes, openapi};
-use super::{Ask, Imagined, Present, health, history, hold, reload};
+use super::{Ask, Imagined, Present, drills, health, history, hold, reload};
 use crate::alert::Exchange;
 use crate::convert;
 use crate::narrate::{Names, moment};
@@ -79,6 +79,10 @@ pub(super) fn routes() -> Routes {
         .api("post", "/abort", post(hold::abort))
         .api("post", "/return", post(hold::bring_back))
         .api("post", "/reload", post(reload::reload))
+        .api("get", "/drills", get(drills::list))
+        .api("get", "/drills/{id}", get(drills::one))
+        .api("post", "/drills/paper", post(drills::paper))
+        .api("post", "/drills/preflight", post(drills::preflight))
         .guarded("get", METRICS, get(health::metrics))
         .open("get", HEALTH, get(health::healthz))
         .open("get", &format!("{BASE}/openapi.json"), get(openapi))
@@ -313,6 +317,6 @@ pub(super) fn wrong_method() -> Refusal {
     Refusal(StatusCode::METHOD_NOT_ALLOWED, error)
 }
 
-fn not_found(message: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+pub(super) fn not_found(message: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Refusal(StatusCode::NOT_FOUND, ApiError::new(code::NOT_FOUND, message, remedy))
 }

@@ -179,6 +179,12 @@ async fn on_mains(asker: &mut Asker) {
         let body = json!({ "by": "ada", "duration_ms": duration });
         asker.ask("maintenance", "/api/v1/ups/rack-a/maintenance", Some(&body)).await;
     }
+    for (id, level) in [("drillOnPaper", "paper"), ("drillPreflight", "preflight")] {
+        let (status, said) = asker.ask(id, &format!("/api/v1/drills/{level}"), Some(&by)).await;
+        assert_eq!((status, &said["level"]), (200, &json!(level)), "{said}");
+    }
+    asker.ask("drills", "/api/v1/drills", None).await;
+    asker.ask("drill", "/api/v1/drills/1", None).await;
     asker.ask("arm", "/api/v1/domains/rack-a/arm", Some(&by)).await;
     for expected in [200, 409] {
         let (status, said) = asker.ask("reload", "/api/v1/reload", Some(&by)).await;
@@ -213,6 +219,9 @@ async fn refusals(asker: &mut Asker) {
         ("events", "/api/v1/events?after=x", None),
         ("events", "/api/v1/events?after=7:7", None),
         ("run", "/api/v1/runs/7", None),
+        ("drill", "/api/v1/drills/7", None),
+        ("drillOnPaper", "/api/v1/drills/paper", Some(&by)),
+        ("drillPreflight", "/api/v1/drills/preflight", Some(&by)),
         ("arm", "/api/v1/domains/no-such/arm", Some(&by)),
         ("disarm", "/api/v1/domains/no-such/disarm", Some(&by)),
         ("maintenance", "/api/v1/ups/no-such/maintenance", Some(&json!({ "by": "ada", "duration_ms": 60_000 }))),

@@ -6,6 +6,7 @@ mod arm;
 mod attempts;
 mod battery;
 mod desired;
+mod drills;
 mod every_moment;
 mod guards;
 mod hold;

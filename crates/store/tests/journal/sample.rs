@@ -3,9 +3,9 @@
 use ridethrough_model::entry::{Home, Outcome, RunEnd, UpsFacts};
 use ridethrough_model::plan::{Fate, Gate};
 use ridethrough_model::{
-    Action, ActionId, BatteryState, Bias, BootId, DomainId, Entry, Failure, FailureKind, Finding, ForecastError, GuardId,
-    GuardKind, GuardScope, GuardState, GuardedStep, HostId, Millis, Mono, Notice, Now, Op, Plan, PlanCause, PlanId, PlanReport,
-    PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName, TookEffect, UpsId, VmId, Why,
+    Action, ActionId, BatteryState, Bias, BootId, DomainId, DrillLevel, DrillPart, DrillReport, Entry, Failure, FailureKind,
+    Finding, ForecastError, GuardId, GuardKind, GuardScope, GuardState, GuardedStep, HostId, Millis, Mono, Notice, Now, Op, Plan,
+    PlanCause, PlanId, PlanReport, PowerEvent, Ppm, Record, RunId, Severity, TaskRef, TierName, TookEffect, UpsId, VmId, Why,
 };
 use ridethrough_store::{Committed, OnCommit};
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +149,14 @@ pub(crate) fn every_kind(epoch: u64) -> Vec<Record> {
 }
 
 fn site_entries() -> Vec<Entry> {
+    let part = DrillPart {
+        subject: "domain rack-a".into(),
+        duration: Some(Millis::from_secs(240)),
+        margin: None,
+        failures: vec!["still running: web".into()],
+        warnings: vec!["it falls with the battery".into()],
+        notes: Vec::new(),
+    };
     let (domain, ups, by) = (DomainId::from("rack-a"), UpsId::from("rack-a"), "alex".to_owned());
     vec![
         Entry::Armed { domain: domain.clone(), by: by.clone() },
@@ -161,11 +169,14 @@ fn site_entries() -> Vec<Entry> {
         Entry::TimerSet { host: HostId::from("kvm1"), fires_in: Millis::from_secs(419) },
         Entry::TimerFired { host: HostId::from("kvm1") },
         Entry::TimerEnded { host: HostId::from("kvm1"), reason: "mains is stable".into() },
-        Entry::Configured { digest: "5f3c".into(), parts: vec!["UPS rack-a".into()], by },
+        Entry::Configured { digest: "5f3c".into(), parts: vec!["UPS rack-a".into()], by: by.clone() },
         Entry::BatteryLearned {
             ups: UpsId::from("rack-a"),
             state: Box::new(learned()),
             why: "it said low battery after 14m".into(),
+        },
+        Entry::DrillHeld {
+            report: Box::new(DrillReport { number: 1, level: DrillLevel::Paper, at: at(3).wall, by, parts: vec![part] }),
         },
     ]
 }
@@ -282,6 +293,7 @@ pub(crate) fn kinds_known(entry: &Entry) -> usize {
         | Entry::TimerSet { .. }
         | Entry::TimerFired { .. }
         | Entry::TimerEnded { .. }
-        | Entry::RunEnded { .. } => 35,
+        | Entry::DrillHeld { .. }
+        | Entry::RunEnded { .. } => 36,
     }
 }
