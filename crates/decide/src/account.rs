@@ -231,6 +231,29 @@ impl Account {
             Outcome::Failed(_) => "failed",
             Outcome::Dropped(_) => "dropped",
         });
+        if matches!(outcome, Outcome::Dropped(_)) && step.attempts <= 1 {
+            self.take_back(action);
+        }
+    }
+
+    /// Nothing of that step was ever sent: it was done to nobody, unless another step did it.
+    fn take_back(&mut self, action: ActionId) {
+        let Some(unsent) = self.steps.get(&action).map(|step| step.op.clone()) else { return };
+        let is_sent = |id: &ActionId, step: &StepAccount| *id != action && (step.outcome != Some("dropped") || step.attempts > 1);
+        let is_same = |op: &Op| {
+            let is_kind = std::mem::discriminant(op) == std::mem::discriminant(&unsent);
+            (is_kind || op.is_clean_stop() && unsent.is_clean_stop()) && op.vm() == unsent.vm() && op.host() == unsent.host()
+        };
+        if self.steps.iter().any(|(id, step)| is_sent(id, step) && is_same(&step.op)) {
+            return;
+        }
+        let _ = match &unsent {
+            Op::ShutDownVm { vm, .. } | Op::SuspendVm { vm, .. } => self.stopped.remove(vm),
+            Op::PowerOffVm { vm, .. } => self.forced.remove(vm),
+            Op::MoveVm { vm, .. } => self.moved.remove(vm),
+            Op::ShutDownHost { host } => self.hosts_down.remove(host),
+            _ => false,
+        };
     }
 
     fn decide(&mut self, record: &Record, by: Option<&String>, text: String) {

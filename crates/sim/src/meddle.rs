@@ -1,7 +1,7 @@
 //! What somebody else does to the site, past us: VMs are made, deleted, moved and switched; batteries are exchanged.
 
 use crate::battery::{Battery, RuntimeTable};
-use crate::reality::{Doing, HostState, Reality, Vm};
+use crate::reality::{Doing, Due, HostState, Reality, Vm};
 use ridethrough_model::{HostId, Millis, UpsId, VmId, VmPower};
 
 /// What befell a VM that no running order explains.
@@ -73,6 +73,17 @@ impl Reality {
     pub fn set_refuses(&mut self, id: &VmId, refuses: bool) {
         if let Some(vm) = self.vms.get_mut(id) {
             vm.refuses = refuses;
+        }
+    }
+
+    /// A guest reacts to nothing, or reacts again: then what it was told meanwhile happens.
+    pub fn set_hung(&mut self, id: &VmId, is_hung: bool) {
+        let Some(vm) = self.vms.get_mut(id) else { return };
+        let wakes_up = vm.is_hung && !is_hung && vm.doing == Doing::Stopping;
+        vm.is_hung = is_hung;
+        if wakes_up {
+            let due = Due::VmStopped(id.clone(), vm.turn);
+            self.dues.push((self.at + vm.stop_takes, due));
         }
     }
 

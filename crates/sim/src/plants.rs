@@ -6,12 +6,14 @@ use ridethrough_decide::Plant;
 
 /// The golden scripts: small, and each made for a fault.
 const SCRIPTS: &[(&str, &str)] = &[
+    ("back-before-it-is-written", include_str!("../scripts/back-before-it-is-written.txt")),
     ("clock-steps", include_str!("../scripts/clock-steps.txt")),
     ("controller-killed", include_str!("../scripts/controller-killed.txt")),
     ("controller-reboots", include_str!("../scripts/controller-reboots.txt")),
     ("disk-full", include_str!("../scripts/disk-full.txt")),
     ("flapping", include_str!("../scripts/flapping.txt")),
     ("forced-shutdown", include_str!("../scripts/forced-shutdown.txt")),
+    ("forced-while-held", include_str!("../scripts/forced-while-held.txt")),
     ("guest-hangs", include_str!("../scripts/guest-hangs.txt")),
     ("journal-stalls", include_str!("../scripts/journal-stalls.txt")),
     ("mains-back-while-acting", include_str!("../scripts/mains-back-while-acting.txt")),
@@ -20,7 +22,9 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("operator-holds", include_str!("../scripts/operator-holds.txt")),
     ("second-feed-later", include_str!("../scripts/second-feed-later.txt")),
     ("second-outage", include_str!("../scripts/second-outage.txt")),
+    ("two-short-outages", include_str!("../scripts/two-short-outages.txt")),
     ("short-outage", include_str!("../scripts/short-outage.txt")),
+    ("silent-is-no-target", include_str!("../scripts/silent-is-no-target.txt")),
     ("ups-lies", include_str!("../scripts/ups-lies.txt")),
     ("ups-says-low-on-mains", include_str!("../scripts/ups-says-low-on-mains.txt")),
     ("ups-silent", include_str!("../scripts/ups-silent.txt")),
@@ -105,7 +109,7 @@ mod tests {
         (Plant::StorageNotAwaited, Place::Seed(1)),
         (Plant::HoldIgnored, Place::Seed(7)),
         (Plant::HoldForEver, Place::Script("operator-holds")),
-        (Plant::NoRideThrough, Place::Seed(79)),
+        (Plant::NoRideThrough, Place::Script("back-before-it-is-written")),
         (Plant::RideThroughToTheEnd, Place::Seed(47)),
         (Plant::MainsStableAtOnce, Place::Script("clock-steps")),
         (Plant::ChargeIgnored, Place::Seed(5)),
@@ -122,6 +126,10 @@ mod tests {
         (Plant::NoTimer, Place::Seed(1)),
         (Plant::TimerLeftOnMains, Place::Seed(2)),
         (Plant::StaleEpoch, Place::Script("clock-steps")),
+        (Plant::ForcedShutdownHeld, Place::Script("forced-while-held")),
+        (Plant::LastOutageCounts, Place::Script("two-short-outages")),
+        (Plant::PresumedIsGood, Place::Script("silent-is-no-target")),
+        (Plant::SupersededStarts, Place::Script("back-before-it-is-written")),
     ];
 
     #[test]

@@ -158,9 +158,11 @@ pub struct Vm {
     pub ready_takes: Millis,
     /// Since when it runs.
     pub up_at: Millis,
+    /// When it last went off as it was told.
+    pub off_at: Millis,
     /// It is off because it was told to, and its host has not been down since.
     pub is_told_off: bool,
-    turn: u64,
+    pub(crate) turn: u64,
 }
 
 impl Vm {
@@ -178,6 +180,7 @@ impl Vm {
             doing: Doing::Nothing,
             ready_takes: Millis::ZERO,
             up_at: Millis::ZERO,
+            off_at: Millis::ZERO,
             is_told_off: false,
             turn: 0,
         }
@@ -425,17 +428,6 @@ impl Reality {
         self.dues.push((self.at + takes, Due::VmStarted(id.clone(), turn)));
     }
 
-    /// A guest reacts to nothing, or reacts again: then what it was told meanwhile happens.
-    pub fn set_hung(&mut self, id: &VmId, is_hung: bool) {
-        let Some(vm) = self.vms.get_mut(id) else { return };
-        let wakes_up = vm.is_hung && !is_hung && vm.doing == Doing::Stopping;
-        vm.is_hung = is_hung;
-        if wakes_up {
-            let due = Due::VmStopped(id.clone(), vm.turn);
-            self.dues.push((self.at + vm.stop_takes, due));
-        }
-    }
-
     /// Something ends by itself, if its turn is not over.
     pub fn come_due(&mut self, due: Due) {
         let vm_turn = |id: &VmId| self.vms.get(id).map_or(0, |vm| vm.turn);
@@ -444,6 +436,8 @@ impl Reality {
             Due::VmStopped(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Off, Doing::Nothing);
                 self.tell_off(&id);
+                let at = self.at;
+                self.vms.entry(id).and_modify(|vm| vm.off_at = at);
             }
             Due::VmSaved(id, turn) if vm_turn(&id) == turn => {
                 self.set_vm(&id, VmPower::Suspended, Doing::Nothing);

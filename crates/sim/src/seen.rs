@@ -178,6 +178,8 @@ pub struct Seen {
     pub lives_since: Mono,
     /// What the last moment added, for the checks: attempts sent.
     pub starts_now: Vec<(Attempt, Op)>,
+    /// And the domains that began to act, for the first time in their run.
+    pub acted_now: Vec<DomainId>,
     /// And the ends of runs.
     pub ends_now: Vec<RunEnd>,
     /// And why a hold ended.
@@ -191,6 +193,7 @@ impl Seen {
         let now = world.now().mono;
         self.starts_now.clear();
         self.ends_now.clear();
+        self.acted_now.clear();
         self.hold_ended_now = None;
         if let Some(Twist::ControllerDies { reboots, .. }) = &moment.twist {
             self.has_forgotten |= std::mem::take(&mut self.is_degraded);
@@ -381,8 +384,8 @@ impl Seen {
             Entry::HomeAdded { vm, home } => {
                 self.homes.insert(vm.clone(), home.clone());
             }
-            Entry::PowerChanged { event: PowerEvent::ActingStarted { domain, .. } } => {
-                self.acted.insert(domain.clone());
+            Entry::PowerChanged { event: PowerEvent::ActingStarted { domain, .. } } if self.acted.insert(domain.clone()) => {
+                self.acted_now.push(domain.clone());
             }
             Entry::PowerChanged { event: PowerEvent::MainsLost { ups, .. } } => {
                 self.lost_at.entry(ups.clone()).or_insert(now);

@@ -4,7 +4,10 @@ use super::{FORCE_LEAD, SLACK, Scene, move_time};
 use crate::reality::HostState;
 use crate::seen::Seen;
 use ridethrough_decide::Input;
-use ridethrough_model::{DomainId, HostId, Millis, Op, Timing};
+use ridethrough_model::{DomainId, Feed, HostId, Millis, Mono, Op, Timing};
+
+/// What a look or two costs, and that a deadline is reckoned a moment later.
+const TICK: Millis = Millis::from_secs(5);
 
 /// Giving up a move is no start: it leaves the VM where it is.
 pub(super) fn what_is_held_back_is_not_started(scene: &Scene<'_>) -> Option<String> {
@@ -93,4 +96,42 @@ pub(super) fn who_observes_does_nothing(scene: &Scene<'_>) -> Option<String> {
             && (!is_abort || scene.domains_of(op.host()?).iter().all(is_observing));
         (all_observe && !is_put_back).then(|| format!("no domain of {host} is armed"))
     })
+}
+
+/// A domain begins to act when its ride-through is over, not before, unless waiting would be unsafe or the UPS orders it.
+pub(super) fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
+    // How long it had been on battery before its machine started anew nobody knows.
+    if scene.seen.has_rebooted {
+        return None;
+    }
+    scene.seen.acted_now.iter().find_map(|id| {
+        let topology = &scene.world.config().topology;
+        let domain = topology.domains.get(id)?;
+        if domain.upses.iter().any(|ups| scene.is_emergency(ups)) {
+            return None;
+        }
+        scene.judge();
+        // What passed while the controller was dead counts too.
+        let lost_at = domain.upses.iter().filter_map(|ups| scene.seen.lost_at.get(ups)).min();
+        let since_lost = lost_at.map_or(Millis::ZERO, |lost_at| scene.now().since(*lost_at));
+        let waited = scene.seen.on_battery.get(id).copied().unwrap_or_default().max(since_lost);
+        let hangs_on = |feeds: &[Feed]| feeds.iter().any(|feed| domain.upses.contains(&feed.ups));
+        let mut hosts = topology.hosts.iter().filter(|(_, host)| hangs_on(&host.feeds));
+        let mut loads = topology.loads.values().filter(|load| load.can_stop && hangs_on(&load.feeds));
+        let is_late = |ends: Option<Mono>, needed: Millis| ends.is_none_or(|ends| scene.now() + needed >= ends);
+        let is_unsafe = hosts.any(|(host, _)| is_late(scene.host_ends_at(host), time_needed(scene, host)))
+            || loads.any(|load| is_late(scene.first_end(&load.feeds), load.stop_time + TICK));
+        let timing = &domain.timing;
+        (waited + SLACK < timing.ride_through && !is_unsafe)
+            .then(|| format!("{id} acts after {waited} on battery, its ride-through is {}", timing.ride_through))
+    })
+}
+
+/// What everything on that host may take until it is off.
+fn time_needed(scene: &Scene<'_>, host: &HostId) -> Millis {
+    let there = scene.world.reality.vms.values().filter(|vm| vm.known.host == *host);
+    let moves: Millis = there.map(|vm| move_time(scene, &vm.known)).sum();
+    let shutdown = scene.world.config().topology.hosts.get(host).map_or(Millis::ZERO, |host| host.shutdown_time);
+    let give_up = if moves == Millis::ZERO { moves } else { FORCE_LEAD };
+    shutdown + scene.time_of_hooks(host) + FORCE_LEAD + scene.slowest_stop(host) + moves + give_up + TICK
 }
