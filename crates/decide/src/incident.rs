@@ -255,7 +255,9 @@ impl Site {
         is_past_latest: bool,
     ) -> BTreeSet<ActionId> {
         let is_woken = |host: &ridethrough_model::HostId| {
-            actions.values().any(|action| matches!(&action.op, Op::WakeHost { host: woken } if woken == host))
+            actions
+                .values()
+                .any(|action| !action.observe_only && matches!(&action.op, Op::WakeHost { host: woken } if woken == host))
         };
         let is_late = |host: &ridethrough_model::HostId| is_past_latest && !snapshot.is_ready(host) && !is_woken(host);
         let is_gone = |gate: &Gate| matches!(gate, Gate::HostReady(host) if self.is_lost(host, run, snapshot) || is_late(host));

@@ -270,6 +270,14 @@ fn move_home(snapshot: &Snapshot<'_>, openings: &BTreeMap<&HostId, Opening>, ste
         if vm.host == home.host || !vm.power.is_active() || snapshot.moved_by_others.contains(id) {
             continue;
         }
+        let is_saved_first =
+            |step: &Step| step.op.vm() == Some(id) && (step.op.is_stop() || matches!(step.op, Op::MoveVm { .. }));
+        if steps.iter().any(is_saved_first) {
+            report
+                .waiting
+                .push(format!("{} must be saved from {} first; then it goes home to {}", home.name, vm.host, home.host));
+            continue;
+        }
         let op = Op::MoveVm { vm: id.clone(), from: vm.host.clone(), to: home.host.clone() };
         if snapshot.move_in_flight(id).is_some_and(|(moving, _)| *moving != op) {
             report.waiting.push(format!("{} is still moving; then it goes home to {}", home.name, home.host));

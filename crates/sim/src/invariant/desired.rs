@@ -62,7 +62,9 @@ pub(super) fn what_is_needed_starts_first(scene: &Scene<'_>) -> Option<String> {
         let missing = needed.iter().filter_map(|needed| world.reality.vms.get(needed)).find(|needed| {
             let id = &needed.known.id;
             let is_tried = scene.seen.intents.values().any(|intent| matches!(&intent.op, Op::StartVm { vm, .. } if vm == id));
-            let is_wanted = scene.seen.homes.contains_key(id) && !scene.seen.wished.contains(id) && needed.known.host == *host;
+            let is_wished_off =
+                scene.seen.wished.contains(id) || world.reality.meddled.get(id).is_some_and(|meddled| meddled.is_left_off);
+            let is_wanted = scene.seen.homes.contains_key(id) && !is_wished_off && needed.known.host == *host;
             // One that was tried and failed for good, or went off again, is not waited for.
             is_wanted && !is_tried && !needed.known.power.is_active()
         })?;
