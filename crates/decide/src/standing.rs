@@ -61,7 +61,9 @@ impl Site {
             snapshot.armed.insert(domain);
         }
         snapshot.parent = None;
-        let (plan, report) = plan(&snapshot, &mut Ids::default());
+        // In a run its steps keep their numbers: a new one must not get the number of one that is under way.
+        let mut ids = if self.run.is_some() { self.ids.clone() } else { Ids::default() };
+        let (plan, report) = plan(&snapshot, &mut ids);
         let lint = lint(&plan, &snapshot);
         StandingPlan { plan, report: self.with_facts(report, &snapshot, upses), lint }
     }
