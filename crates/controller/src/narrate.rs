@@ -419,7 +419,10 @@ fn vms(count: usize) -> String {
 fn power_severity(event: &PowerEvent) -> Severity {
     match event {
         PowerEvent::MainsLost { .. } | PowerEvent::ActingStarted { .. } => Severity::Warning,
-        PowerEvent::BatteryLow { .. } | PowerEvent::ForcedShutdown { .. } | PowerEvent::Silent { .. } => Severity::Alarm,
+        PowerEvent::BatteryLow { .. }
+        | PowerEvent::ForcedShutdown { .. }
+        | PowerEvent::Silent { .. }
+        | PowerEvent::Overloaded { .. } => Severity::Alarm,
         _ => Severity::Info,
     }
 }
@@ -431,6 +434,7 @@ fn power_subject(power: &PowerEvent, event: &mut Event) {
         | PowerEvent::BatteryLow { ups }
         | PowerEvent::ForcedShutdown { ups }
         | PowerEvent::Silent { ups, .. }
+        | PowerEvent::Overloaded { ups, .. }
         | PowerEvent::Heard { ups } => event.ups = Some(ups.to_string()),
         PowerEvent::ActingStarted { domain, .. } | PowerEvent::MainsStable { domain } => {
             event.domain = Some(domain.to_string());

@@ -15,8 +15,8 @@ impl Site {
     /// The facts as they are now.
     pub(crate) fn snapshot(&self, now: Mono, cause: PlanCause) -> Snapshot<'_> {
         let run = self.run.as_ref();
-        let facts = |(id, state): (&UpsId, &SourceState)| (id.clone(), self.source_facts(id, state, now));
-        let sources: BTreeMap<UpsId, SourceFacts> = self.sources.iter().map(facts).collect();
+        let mut sources = self.all_source_facts(now);
+        self.end_with_partners(&mut sources, now);
         let battery = |(id, facts): (&UpsId, &SourceFacts)| Some((id.clone(), self.battery_facts(id, facts, now)?));
         Snapshot {
             now,
@@ -48,6 +48,11 @@ impl Site {
             parent: run.and_then(|run| run.plan.as_ref()).map(|plan| plan.id),
             cause,
         }
+    }
+
+    /// What each UPS says of itself.
+    pub(crate) fn all_source_facts(&self, now: Mono) -> BTreeMap<UpsId, SourceFacts> {
+        self.sources.iter().map(|(id, state)| (id.clone(), self.source_facts(id, state, now))).collect()
     }
 
     fn source_facts(&self, id: &UpsId, state: &SourceState, now: Mono) -> SourceFacts {

@@ -24,8 +24,13 @@ impl Site {
     /// What that UPS said last of its load: in watts, or as a share of what it is built for.
     pub(crate) fn watts_of(&self, id: &UpsId, source: &SourceState) -> Option<(UpsId, Milliwatts)> {
         let reading = source.reading.as_ref()?;
-        let nominal = self.config.topology.upses.get(id).and_then(|ups| ups.battery.nominal).or(reading.realpower_nominal);
-        let by_share = || Some(nominal?.scaled(u64::from(reading.load?.0), 1_000_000));
+        let by_share = || Some(self.nominal_of(id)?.scaled(u64::from(reading.load?.0), 1_000_000));
         Some((id.clone(), reading.realpower.or_else(by_share)?))
+    }
+
+    /// What it is built for: the user's word, or its own.
+    pub(crate) fn nominal_of(&self, id: &UpsId) -> Option<Milliwatts> {
+        let said = || self.sources.get(id)?.reading.as_ref()?.realpower_nominal;
+        self.config.topology.upses.get(id).and_then(|ups| ups.battery.nominal).or_else(said)
     }
 }

@@ -28,6 +28,9 @@ impl Site {
                     let code = if *was_on_battery { "RT0406" } else { "RT0405" };
                     self.notice_once(&format!("silent {ups}"), Severity::Alarm, Some(code), format!("{event}."), now);
                 }
+                PowerEvent::Overloaded { ups, .. } => {
+                    self.notice_once(&format!("overloaded {ups}"), Severity::Alarm, Some("RT0474"), format!("{event}."), now);
+                }
                 PowerEvent::Heard { ups } => {
                     self.told.remove(&format!("silent {ups}"));
                 }
@@ -42,6 +45,7 @@ impl Site {
             }
             if let Some(ups) = lost {
                 self.begin_metering(&ups, now);
+                self.tell_overloads(&ups, now);
                 self.end_abort(format!("mains was lost at UPS {ups} after it"), now);
             }
         }
@@ -154,6 +158,10 @@ impl Site {
         }
         if self.is_restrained() || on_battery.iter().all(|ups| self.maintenance.contains_key(*ups)) {
             return None;
+        }
+        let overloaded = on_battery.iter().find(|ups| self.sources.get(**ups).is_some_and(|source| source.is_overloaded()));
+        if let Some(ups) = overloaded.filter(|_| !self.is_planted(Plant::OverloadIgnored)) {
+            return Some(format!("UPS {ups} carries more than it is built for: it may switch off before its battery ends"));
         }
         let on_battery_for = state.on_battery_for(now);
         if on_battery_for >= domain.timing.ride_through || self.is_planted(Plant::NoRideThrough) {

@@ -55,6 +55,7 @@ mod site;
 mod snapshot;
 mod source;
 mod standing;
+mod survivor;
 mod timer;
 mod timer_calls;
 mod view;

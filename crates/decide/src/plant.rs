@@ -85,6 +85,8 @@ plants! {
     MovesWithoutBound,
     /// What must never be forced is forced.
     NeverForceIgnored,
+    /// What a UPS would carry without another one is not looked at.
+    OverloadIgnored,
     /// VMs are powered off as soon as their clean stop begins.
     ForcedAtOnce,
     /// No dead-man timer is set.

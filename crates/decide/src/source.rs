@@ -4,7 +4,7 @@
 //! never where the model's flag is known to lie. Silence is neither an outage nor health, and takes back no order.
 
 use crate::masters::{self, EndedBy};
-use ridethrough_model::{Millis, Mono, PowerEvent, Reading, Silence, StatusToken, Timing, UpsId, UpsTopology};
+use ridethrough_model::{Millis, Mono, PowerEvent, Ppm, Reading, Silence, StatusToken, Timing, UpsId, UpsTopology};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a UPS is doing, as far as is known.
@@ -88,6 +88,8 @@ pub struct SourceState {
     followers: BTreeSet<String>,
     /// Low battery reads in a row.
     low_reads: u8,
+    /// Readings in a row that said it carries too much.
+    over_reads: u8,
     /// When the forced shutdown was first seen in this incident. Silence does not take it back.
     forced_at: Option<Mono>,
     /// Its shutdown timer as last read.
@@ -103,6 +105,8 @@ pub struct SourceState {
 const TIMER_OVERDUE: Millis = Millis::from_secs(10);
 /// Reads in a row before a low battery is believed.
 const LOW_READS_MIN: u8 = 2;
+/// Reads in a row before an overload is: what starts up draws much for a moment.
+const OVER_READS_MIN: u8 = 2;
 
 impl SourceState {
     /// Nothing known yet.
@@ -125,6 +129,7 @@ impl SourceState {
             masters: BTreeSet::new(),
             followers: BTreeSet::new(),
             low_reads: 0,
+            over_reads: 0,
             forced_at: None,
             timer: None,
             off_at: None,
@@ -163,6 +168,12 @@ impl SourceState {
             self.on_mains_since = None;
             self.revise_deadline(&reading, timing, kind);
             self.edges_on_battery(id, was, kind, &reading, &mut edges);
+        }
+        let is_over = reading.status.has(&StatusToken::Over) || reading.load.is_some_and(|load| load > Ppm::FULL);
+        self.over_reads = if is_over && kind != SourceKind::Off { self.over_reads.saturating_add(1) } else { 0 };
+        if self.over_reads == OVER_READS_MIN {
+            let load = reading.load.filter(|load| *load > Ppm::FULL);
+            edges.push(PowerEvent::Overloaded { ups: reading.ups.clone(), load });
         }
         self.kind = kind;
         self.heard_at = at;
@@ -309,6 +320,7 @@ impl SourceState {
         let was_on_battery = self.kind.is_on_battery();
         self.on_mains_since = None;
         self.low_reads = 0;
+        self.over_reads = 0;
         if was_on_battery {
             // No better word: what it said last, drained as forecast; without a word, the assumption.
             self.empty_at.get_or_insert(self.on_mains_at + timing.runtime_assumed);
@@ -367,6 +379,12 @@ impl SourceState {
     fn less_margin(&self, end: Mono, timing: &Timing) -> Mono {
         let lasts = end.since(self.on_battery_since.unwrap_or(self.heard_at));
         end - lasts.scaled(u64::from(timing.margin.0), 1_000_000)
+    }
+
+    /// Whether it says that it carries more than it is built for.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.over_reads >= OVER_READS_MIN
     }
 
     /// Whether everybody must go down now: low battery or a forced shutdown.

@@ -53,6 +53,7 @@ impl Site {
                 source.margin = margin;
             }
         }
+        self.end_with_partners(&mut snapshot.sources, now.mono);
         let domains: Vec<DomainId> = snapshot.domains_of(upses).cloned().collect();
         for domain in domains {
             let move_after = snapshot.topology.domains.get(&domain).map_or_else(Default::default, |d| d.timing.move_after);

@@ -210,6 +210,7 @@ impl Site {
             )
         }));
         findings.extend(self.battery_findings(at));
+        findings.extend(self.overload_findings(at));
         for standing in self.standing.values() {
             findings.extend(standing.lint.iter().chain(&standing.report.findings).cloned());
         }

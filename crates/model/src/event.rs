@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::id::{DomainId, UpsId};
-use crate::unit::Millis;
+use crate::unit::{Millis, Ppm};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -88,6 +88,13 @@ pub enum PowerEvent {
         /// Why, for a person.
         reason: String,
     },
+    /// A UPS says twice that it carries more than it is built for: another one has left its load to it, say.
+    Overloaded {
+        /// Which.
+        ups: UpsId,
+        /// What it carries, of what it is built for; `None` where it says only that it is too much.
+        load: Option<Ppm>,
+    },
     /// A silent UPS speaks again.
     Heard {
         /// Which.
@@ -124,6 +131,12 @@ impl fmt::Display for PowerEvent {
             }
             Self::Silent { ups, was_on_battery: false, reason } => {
                 write!(f, "UPS {ups} is silent, last seen on mains: nothing is done, somebody should look ({reason})")
+            }
+            Self::Overloaded { ups, load: Some(load) } => {
+                write!(f, "UPS {ups} carries {load} of what it is built for and may switch off")
+            }
+            Self::Overloaded { ups, load: None } => {
+                write!(f, "UPS {ups} says that it carries more than it is built for and may switch off")
             }
             Self::Heard { ups } => write!(f, "UPS {ups} speaks again"),
             Self::ActingStarted { domain, reason } => write!(f, "domain {domain} acts: {reason}"),

@@ -4,7 +4,7 @@ mod rungs;
 
 use crate::battery::{Battery, RuntimeTable};
 use crate::dice::Dice;
-use crate::faults::Faults;
+use crate::faults::{Faults, Twist};
 use crate::guards;
 use crate::reality::{Host, Reality, Ups, Vm};
 use crate::remote::Estate;
@@ -39,7 +39,7 @@ pub struct Drawn {
 pub(crate) const ARMED_AT: Millis = Millis::from_secs(20);
 
 /// How seeds are drawn now. A seed that found something is kept with the generation it was drawn in.
-pub const GENERATION: u32 = 2;
+pub const GENERATION: u32 = 3;
 
 /// Draws it as seeds are drawn now.
 #[must_use]
@@ -96,9 +96,9 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
         story.push_str(", its controller is lost");
     }
     let mut faults = faults;
-    if generation >= 2 && !is_calm {
-        let mut dice = Dice::new(seed ^ crate::trouble::MORE);
-        story.push_str(&crate::trouble::draw(&mut dice, &reality, heals_at, &mut faults, &mut script));
+    if !is_calm {
+        let told = later_generations((seed, generation), heals_at, &mut reality, &mut faults, &mut script);
+        story.push_str(&told);
     }
     let about = format!(
         "{} {} UPSes, {} hosts, {} VMs, {} tiers; {story}",
@@ -118,6 +118,25 @@ pub fn draw_as(seed: u64, generation: u32) -> Drawn {
     let mut drawn = Drawn { setup, is_calm: is_calm && !is_orphaned, is_orphaned, heals_at, about };
     rungs::add(seed, &mut drawn);
     drawn
+}
+
+/// What later generations add to a rough day, each of its own dice.
+fn later_generations(
+    (seed, generation): (u64, u32),
+    heals_at: Millis,
+    reality: &mut Reality,
+    faults: &mut Faults,
+    script: &mut Vec<(Millis, Twist)>,
+) -> String {
+    let mut told = String::new();
+    if generation >= 2 {
+        let mut dice = Dice::new(seed ^ crate::trouble::MORE);
+        told.push_str(&crate::trouble::draw(&mut dice, reality, heals_at, faults, script));
+    }
+    if generation >= 3 {
+        told.push_str(tight(&mut Dice::new(seed ^ TIGHT), reality));
+    }
+    told
 }
 
 /// On every third site some VMs need others, or are waited for until they do their work; how many start at once is bounded everywhere.
@@ -366,6 +385,24 @@ fn batteries(dice: &mut Dice, upses: &[UpsId], is_calm: bool, reality: &mut Real
         ups.runtime_low = Millis::from_secs(*dice.pick(&[0, 30, 60, 120]));
         ups.states_runtime = is_calm || dice.percent(93);
     }
+}
+
+/// Of its own dice, so that everything else of a seed stays as it is.
+const TIGHT: u64 = 0x0b3a_51f9;
+
+/// On some rough days UPSes are built for little more than they carry, and switch off on battery when they carry more: the one of two
+/// that is left, say.
+fn tight(dice: &mut Dice, reality: &mut Reality) -> &'static str {
+    if !dice.percent(40) {
+        return "";
+    }
+    let drawn = reality.draw();
+    for (id, ups) in &mut reality.upses {
+        let load = drawn.get(id).copied().unwrap_or_default().max(Milliwatts(50_000));
+        ups.nominal = load.scaled(dice.between(110, 190), 100);
+        ups.trips = true;
+    }
+    ", tight UPSes"
 }
 
 fn estate(dice: &mut Dice, reality: &Reality, policy: &Policy, is_calm: bool) -> Estate {

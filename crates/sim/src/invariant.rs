@@ -16,8 +16,9 @@ use crate::seen::{Attempt, Heard, Seen};
 use crate::world::{Moment, World};
 use ridethrough_model::entry::{Home, RunEnd};
 use ridethrough_model::policy::OnOutage;
-use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, RunId, Timing, UpsId, VmId};
+use ridethrough_model::{DomainId, ForceOff, HostId, Millis, Mono, Op, Ppm, RunId, Timing, UpsId, VmId};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 /// One event, after it happened.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub const INVARIANTS: &[(&str, Check)] = &[
     ("a-timer-leaves-time-for-a-clean-stop", last_resort::a_timer_leaves_time_for_a_clean_stop),
     ("what-may-have-happened-is-looked-at-first", promises::what_may_have_happened_is_looked_at_first),
     ("the-last-safe-moment-is-not-missed", promises::the_last_safe_moment_is_not_missed),
+    ("nobody-stays-on-a-survivor-that-cannot-carry-all", promises::nobody_stays_on_a_survivor_that_cannot_carry_all),
     ("the-site-finds-no-fault-with-itself", promises::the_site_finds_no_fault_with_itself),
 ];
 
@@ -159,13 +161,32 @@ impl Scene<'_> {
         let lasts = empty.since(since);
         Some(empty - lasts.scaled(u64::from(timing.margin.0), 1_000_000))
     }
-    /// When the host's power ends at the earliest: with its first feed.
+    /// When the host's power ends at the earliest.
     fn host_ends_at(&self, host: &HostId) -> Option<Mono> {
-        let first = Seen::feeds(self.world, host).into_iter().filter_map(|ups| self.ends_at(ups)).min();
-        first.map(|ends| ends - self.time_of_needs(host))
+        Some(self.first_end(&Seen::feeds(self.world, host))? - self.time_of_needs(host))
     }
-    fn first_end(&self, feeds: &[ridethrough_model::Feed]) -> Option<Mono> {
-        feeds.iter().filter_map(|feed| self.ends_at(&feed.ups)).min()
+    /// With the first of these feeds, or with another UPS whose load they could not carry.
+    fn first_end(&self, feeds: &[&UpsId]) -> Option<Mono> {
+        let partners = feeds.iter().flat_map(|ups| self.partners(ups).into_iter().filter(|other| self.is_too_much(other, ups)));
+        feeds.iter().copied().chain(partners).filter_map(|ups| self.ends_at(ups)).min()
+    }
+    /// Whether it said last that it carries too much.
+    fn is_overloaded(&self, ups: &UpsId) -> bool {
+        self.heard(ups).and_then(|heard| heard.reading.as_ref()?.load).is_some_and(|load| load > Ppm::FULL)
+    }
+    /// The UPSes that feed something together with that one.
+    fn partners(&self, ups: &UpsId) -> BTreeSet<&UpsId> {
+        let topology = &self.world.config().topology;
+        let feeds = topology.hosts.values().map(|host| &host.feeds).chain(topology.loads.values().map(|load| &load.feeds));
+        let shared = feeds.filter(|feeds| feeds.iter().any(|feed| feed.ups == *ups));
+        shared.flatten().map(|feed| &feed.ups).filter(|other| *other != ups).collect()
+    }
+    /// Whether both together say to carry more than the survivor is built for.
+    fn is_too_much(&self, lost: &UpsId, survivor: &UpsId) -> bool {
+        let carries = |ups| self.heard(ups).and_then(|heard| heard.reading.as_ref()?.realpower);
+        let nominal = self.heard(survivor).and_then(|heard| heard.reading.as_ref()?.realpower_nominal);
+        let both = carries(lost).zip(carries(survivor)).map(|(lost, survivor)| lost + survivor);
+        both.zip(nominal).is_some_and(|(both, nominal)| both > nominal)
     }
     fn slowest_stop(&self, host: &HostId) -> Millis {
         let policy = &self.world.config().policy;

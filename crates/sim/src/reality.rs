@@ -4,59 +4,16 @@
 //! [`Reality::come_due`] (what ends by itself).
 
 mod due;
+mod ups;
 
 pub use due::{Due, LossKind};
+pub use ups::Ups;
 
-use crate::battery::Battery;
 use crate::guards::Automation;
 use crate::stoppable::Stoppable;
 use crate::world::HookFate;
-use ridethrough_model::{GuardId, Hook, HostId, LoadId, Millis, Milliwatts, SilenceKind, Topology, UpsId, VmId, VmPower};
+use ridethrough_model::{GuardId, Hook, HostId, LoadId, Millis, Milliwatts, Topology, UpsId, VmId, VmPower};
 use std::collections::BTreeMap;
-
-/// A UPS.
-#[derive(Clone, Debug)]
-pub struct Ups {
-    /// Its battery.
-    pub battery: Battery,
-    /// What it can carry: 100 % load.
-    pub nominal: Milliwatts,
-    /// Where it says LB by itself.
-    pub runtime_low: Millis,
-    /// Whether it tells its runtime and charge.
-    pub states_runtime: bool,
-    /// What it states of its runtime, in percent of the truth as it believes it.
-    pub states_percent: u32,
-    /// It says that its battery is low, whatever is so.
-    pub says_low: bool,
-    /// Mains at its input.
-    pub has_mains: bool,
-    /// Power at its output.
-    pub has_output: bool,
-    /// Another master ordered everybody down.
-    pub is_forced: bool,
-    /// Why nothing is heard of it, while nothing is.
-    pub silence: Option<SilenceKind>,
-}
-
-impl Ups {
-    /// On mains and talking.
-    #[must_use]
-    pub fn new(battery: Battery, nominal: Milliwatts) -> Self {
-        Self {
-            battery,
-            nominal,
-            runtime_low: Millis::from_secs(60),
-            states_runtime: true,
-            states_percent: 100,
-            says_low: false,
-            has_mains: true,
-            has_output: true,
-            is_forced: false,
-            silence: None,
-        }
-    }
-}
 
 /// What a host is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,8 +211,9 @@ impl Reality {
         assert!(to >= self.at, "time does not run back");
         while self.at < to {
             let drawn = self.draw();
-            let ends = self.upses.iter().filter(|(_, ups)| !ups.has_mains && ups.has_output);
-            let first = ends.map(|(id, ups)| self.at + ups.battery.empty_in(load_of(&drawn, id))).min();
+            let at = self.at;
+            let ends = self.upses.iter_mut().filter_map(|(id, ups)| ups.ends_at(load_of(&drawn, id), at));
+            let first = ends.min();
             let until = first.map_or(to, |first| first.max(self.at + Millis(1)).min(to));
             let time = until - self.at;
             let mut is_dark = false;
@@ -264,7 +222,7 @@ impl Reality {
                     ups.battery.charge_for(time);
                 } else if ups.has_output {
                     ups.battery.drain(load_of(&drawn, id), time);
-                    ups.has_output = !ups.battery.is_empty();
+                    ups.has_output = !ups.battery.is_empty() && !ups.has_tripped(until);
                     is_dark |= !ups.has_output;
                 }
             }

@@ -35,6 +35,22 @@ const CATALOGUE: &[(&str, &str)] = &[
     ),
     ("UPS {} has not been heard since the start: {}.", "USV {1} ist seit dem Start nicht gehört worden: {2}."),
     ("no answer", "keine Antwort"),
+    (
+        "UPS {} carries {} of what it is built for and may switch off",
+        "USV {1} trägt {2} dessen, wofür sie gebaut ist, und kann abschalten",
+    ),
+    (
+        "UPS {} says that it carries more than it is built for and may switch off",
+        "USV {1} meldet, dass sie mehr trägt, als wofür sie gebaut ist, und kann abschalten",
+    ),
+    (
+        "UPS {} carries more than it is built for: it may switch off before its battery ends",
+        "USV {1} trägt mehr, als wofür sie gebaut ist: sie kann vor dem Ende ihrer Batterie abschalten",
+    ),
+    (
+        "If UPS {} fails, UPS {} would carry {} % of what it is built for: {} of {}.",
+        "Fällt USV {1} aus, trüge USV {2} {3} % dessen, wofür sie gebaut ist: {4} von {5}.",
+    ),
     // Runs.
     ("run over: mains came back before anything was touched", "Lauf vorbei: das Netz kam wieder, bevor etwas angefasst wurde"),
     ("run over: everything that ran before runs again", "Lauf vorbei: alles, was vorher lief, läuft wieder"),

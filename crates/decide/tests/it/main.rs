@@ -23,4 +23,5 @@ mod recover;
 mod returning;
 mod rules;
 mod stage;
+mod survivor;
 mod suspend;

@@ -5,7 +5,7 @@ use crate::reality::HostState;
 use crate::seen::Seen;
 use ridethrough_decide::{Effect, Input};
 use ridethrough_model::entry::RunEnd;
-use ridethrough_model::{HostId, Millis, Mono, Op, VmId};
+use ridethrough_model::{HostId, Millis, Mono, Op, UpsId, VmId};
 
 /// A controller that has just started, or was just let go on, listens first; orders on slow links take their time.
 const SETTLED: Millis = Millis::from_secs(60);
@@ -27,6 +27,24 @@ pub(super) fn what_may_have_happened_is_looked_at_first(scene: &Scene<'_>) -> Op
 
 /// When a host's last safe moment is over, by what was heard, everything on it has been told to stop or to move.
 pub(super) fn the_last_safe_moment_is_not_missed(scene: &Scene<'_>) -> Option<String> {
+    untold(scene, |ends, _| ends.iter().max().copied())
+}
+
+/// The same where all that hangs on the first UPS that ends is on one that could not carry both: its end is theirs.
+pub(super) fn nobody_stays_on_a_survivor_that_cannot_carry_all(scene: &Scene<'_>) -> Option<String> {
+    untold(scene, |ends, feeds| {
+        let (first, lost) = ends.iter().zip(feeds).min()?;
+        let hosts = scene.world.config().topology.hosts.iter().filter(|(id, _)| Seen::feeds(scene.world, id).contains(lost));
+        let all_shared = hosts.clone().all(|(id, _)| Seen::feeds(scene.world, id) == *feeds);
+        let has_loads = scene.world.config().topology.loads.values().any(|load| load.feeds.iter().any(|feed| feed.ups == **lost));
+        // A host that is off draws nothing, and is not in what either says of its load.
+        let is_close = feeds.iter().filter(|ups| *ups != lost).all(|ups| scene.is_too_much(lost, ups));
+        (feeds.len() == 2 && all_shared && !has_loads && is_close).then_some(*first)
+    })
+}
+
+/// Who runs on a host beyond the last safe moment of its end, made of the ends of its feeds, and was told nothing.
+fn untold(scene: &Scene<'_>, end: impl Fn(&[Mono], &[&UpsId]) -> Option<Mono>) -> Option<String> {
     let is_tick = matches!(scene.moment.input, Some(Input::Tick));
     let is_restrained = scene.seen.hold.is_some() || scene.seen.is_aborted;
     let is_new = scene.now().since(scene.seen.lives_since) < SETTLED || scene.now().since(scene.seen.resumed_at) < SETTLED;
@@ -35,7 +53,8 @@ pub(super) fn the_last_safe_moment_is_not_missed(scene: &Scene<'_>) -> Option<St
         return None;
     }
     scene.world.config().topology.hosts.iter().find_map(|(id, host)| {
-        let last = may_act_until(scene, id)?;
+        let (ends, feeds) = may_act_until(scene, id)?;
+        let last = end(&ends, &feeds)?;
         let policy = &scene.world.config().policy;
         let lead = host.shutdown_time + FORCE_LEAD + scene.time_of_needs(id);
         let running = scene.world.reality.vms.values().filter(|vm| vm.known.host == *id && vm.known.power.is_active());
@@ -49,8 +68,8 @@ pub(super) fn the_last_safe_moment_is_not_missed(scene: &Scene<'_>) -> Option<St
     })
 }
 
-/// When the last of its feeds ends, where nothing speaks against acting there.
-fn may_act_until(scene: &Scene<'_>, id: &HostId) -> Option<Mono> {
+/// When its feeds end, where nothing speaks against acting there.
+fn may_act_until<'a>(scene: &Scene<'a>, id: &HostId) -> Option<(Vec<Mono>, Vec<&'a UpsId>)> {
     let feeds = Seen::feeds(scene.world, id);
     let is_known = |ups: &&ridethrough_model::UpsId| {
         let since = scene.heard(ups).filter(|heard| heard.says_battery()).and_then(|heard| heard.battery_since);
@@ -69,8 +88,8 @@ fn may_act_until(scene: &Scene<'_>, id: &HostId) -> Option<Mono> {
     if !scene.seen.links_changed_at.get(id).is_none_or(old) || !scene.seen.hosts_up_at.get(id).is_none_or(old) {
         return None;
     }
-    let ends: Option<Vec<_>> = feeds.into_iter().map(|ups| scene.ends_at(ups)).collect();
-    ends?.into_iter().max()
+    let ends: Option<Vec<_>> = feeds.iter().map(|ups| scene.ends_at(ups)).collect();
+    Some((ends?, feeds))
 }
 
 fn is_told(scene: &Scene<'_>, vm: &VmId) -> bool {

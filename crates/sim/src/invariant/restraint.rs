@@ -4,7 +4,7 @@ use super::{FORCE_LEAD, SLACK, Scene, move_time};
 use crate::reality::HostState;
 use crate::seen::Seen;
 use ridethrough_decide::Input;
-use ridethrough_model::{DomainId, Feed, HostId, Millis, Mono, Op, Timing};
+use ridethrough_model::{DomainId, Feed, HostId, Millis, Mono, Op, Timing, UpsId};
 
 /// What a look or two costs, and that a deadline is reckoned a moment later.
 const TICK: Millis = Millis::from_secs(5);
@@ -107,7 +107,7 @@ pub(super) fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
     scene.seen.acted_now.iter().find_map(|id| {
         let topology = &scene.world.config().topology;
         let domain = topology.domains.get(id)?;
-        if domain.upses.iter().any(|ups| scene.is_emergency(ups)) {
+        if domain.upses.iter().any(|ups| scene.is_emergency(ups) || scene.is_overloaded(ups)) {
             return None;
         }
         scene.judge();
@@ -120,11 +120,15 @@ pub(super) fn the_ride_through_is_kept(scene: &Scene<'_>) -> Option<String> {
         let mut loads = topology.loads.values().filter(|load| load.can_stop && hangs_on(&load.feeds));
         let is_late = |ends: Option<Mono>, needed: Millis| ends.is_none_or(|ends| scene.now() + needed >= ends);
         let is_unsafe = hosts.any(|(host, _)| is_late(scene.host_ends_at(host), time_needed(scene, host)))
-            || loads.any(|load| is_late(scene.first_end(&load.feeds), load.stop_time + TICK));
+            || loads.any(|load| is_late(scene.first_end(&ups_of(&load.feeds)), load.stop_time + TICK));
         let timing = &domain.timing;
         (waited + SLACK < timing.ride_through && !is_unsafe)
             .then(|| format!("{id} acts after {waited} on battery, its ride-through is {}", timing.ride_through))
     })
+}
+
+fn ups_of(feeds: &[Feed]) -> Vec<&UpsId> {
+    feeds.iter().map(|feed| &feed.ups).collect()
 }
 
 /// What everything on that host may take until it is off.

@@ -24,6 +24,8 @@ pub(super) struct Builder {
     vms: BTreeMap<VmId, Vm>,
     /// How long each battery lasts at the load the site has at first.
     lasts: BTreeMap<UpsId, Millis>,
+    /// What each UPS is built for, where it switches off beyond.
+    built_for: BTreeMap<UpsId, Milliwatts>,
 }
 
 /// What a battery lasts where nothing is said.
@@ -69,6 +71,10 @@ impl Builder {
         timing.mains_stable = words.setting("mains-stable")?.unwrap_or(timing.mains_stable);
         if let Some(lasts) = words.setting("lasts")? {
             self.lasts.insert(id.clone(), lasts);
+        }
+        if let Some(watts) = words.value("built-for") {
+            let watts: Option<u64> = watts.trim_end_matches('W').parse().ok().filter(|watts| (1..=1_000_000).contains(watts));
+            self.built_for.insert(id.clone(), Milliwatts(watts.ok_or("built-for is a number of watts")? * 1000));
         }
         let reliable = UpsTopology { low_battery_reliable: true, ..UpsTopology::default() };
         let topology = &mut self.config.topology;
@@ -169,6 +175,9 @@ impl Builder {
         let mut reality = Reality::new(topology.clone(), upses, hosts, self.vms, Vec::new());
         for id in topology.upses.keys() {
             reality.set_runtime(id, self.lasts.get(id).copied().unwrap_or(LASTS));
+            if let (Some(ups), Some(watts)) = (reality.upses.get_mut(id), self.built_for.get(id)) {
+                (ups.nominal, ups.trips) = (*watts, true);
+            }
         }
         let info = |id: &HostId| HostInfo { memory: Some(HOST_MEMORY), cpus: Some(32), ..HostInfo::new(id.clone(), true) };
         let hosts = reality.hosts.keys().map(|id| (id.clone(), info(id))).collect();

@@ -106,6 +106,7 @@ fn power_events() -> Vec<PowerEvent> {
         PowerEvent::ForcedShutdown { ups: ups() },
         PowerEvent::Silent { ups: ups(), was_on_battery: true, reason: "no answer".into() },
         PowerEvent::Heard { ups: ups() },
+        PowerEvent::Overloaded { ups: ups(), load: None },
         PowerEvent::ActingStarted { domain: domain.clone(), reason: "the ride-through is over".into() },
         PowerEvent::MainsStable { domain },
     ];
@@ -118,6 +119,7 @@ fn power_events() -> Vec<PowerEvent> {
         PowerEvent::Heard { .. } => 5,
         PowerEvent::ActingStarted { .. } => 6,
         PowerEvent::MainsStable { .. } => 7,
+        PowerEvent::Overloaded { .. } => 8,
     };
     all_of(&events, place)
 }

@@ -205,7 +205,10 @@ impl Story {
                 let why = self.words.stable_why();
                 self.group(Kind::Stable, at, domain.to_string(), why);
             }
-            PowerEvent::BatteryLow { .. } | PowerEvent::ForcedShutdown { .. } | PowerEvent::Silent { .. } => {
+            PowerEvent::BatteryLow { .. }
+            | PowerEvent::ForcedShutdown { .. }
+            | PowerEvent::Silent { .. }
+            | PowerEvent::Overloaded { .. } => {
                 self.say(at, Ink::Bad, event.to_string(), String::new());
             }
             PowerEvent::MainsStable { .. } | PowerEvent::Heard { .. } => {}
