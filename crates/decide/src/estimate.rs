@@ -37,7 +37,7 @@ const STATED_RUNTIME: i64 = 40_000_000;
 const BIAS_PRIOR: i64 = NANO / 4;
 /// The model itself is off by this, at least, and by this before three ends were seen.
 const MODEL_MIN: i64 = 40_000_000;
-const MODEL_UNSEEN: i64 = 100_000_000;
+const MODEL_UNSEEN: i64 = 70_000_000;
 const RESIDUALS_MIN: i64 = 3;
 const RESIDUALS_MAX: usize = 10;
 /// Forecasts kept.

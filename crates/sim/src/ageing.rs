@@ -256,13 +256,17 @@ mod tests {
         )
     }
 
+    /// The filter's numbers were chosen by the first twelve lives; the others were played after that.
     #[test]
     fn the_bound_holds_in_95_of_100_forecasts_over_an_ageing_life_and_is_sharp() {
-        let usual = lives(Life { health_last: 0.62, ends_percent: 35, has_self_tests: true }, 0..12);
-        println!("{}", told("ageing to 62 %, 35 % of ends seen, self-tests", &usual));
-        assert!(usual.count() > 5000, "{}", usual.count());
-        assert!(usual.coverage() >= 0.95, "{}", told("usual", &usual));
-        assert!(usual.sharpness() >= 0.69, "{}", told("usual", &usual));
+        let life = Life { health_last: 0.62, ends_percent: 35, has_self_tests: true };
+        for (name, seeds) in [("chosen by", 0..12), ("held out", 100..136)] {
+            let usual = lives(life, seeds);
+            println!("{}", told(&format!("ageing to 62 %, 35 % of ends seen, self-tests, {name}"), &usual));
+            assert!(usual.count() > 5000, "{}", usual.count());
+            assert!(usual.coverage() >= 0.95, "{}", told(name, &usual));
+            assert!(usual.sharpness() >= 0.70, "{}", told(name, &usual));
+        }
     }
 
     #[test]
