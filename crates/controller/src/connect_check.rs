@@ -5,9 +5,8 @@ mod loads;
 mod masters;
 
 use crate::hooks::HookCall;
-use ridethrough_decide::SiteConfig;
+use ridethrough_decide::{OwnPlace, SiteConfig};
 use ridethrough_driver::{Cx, Device, Error, FailureKind, HostPower, HostPowerCapability, LastResort, Platform, Prober};
-use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{
     Finding, FindingLevel, Hook, HostId, HostPowerState, Inventory, LoadId, Mono, PlatformId, Reading, Silence, SilenceKind,
     Topology, UpsId, UpsTopology, Vm,
@@ -333,28 +332,10 @@ fn tiers(config: &SiteConfig, inventories: &BTreeMap<PlatformId, Inventory>, is_
     }
 }
 
-/// The controller in a VM or on a host that it would have to shut down.
+/// The controller in a VM or on a host of what it protects: who finishes the job then.
 fn own_place(topology: &Topology, inventories: &BTreeMap<PlatformId, Inventory>, findings: &mut Vec<Finding>) {
     let is_fed = |host: &HostId| topology.hosts.get(host).is_some_and(|host| !host.feeds.is_empty());
-    let is_ours =
-        |uuid: &Option<String>| uuid.as_ref().is_some_and(|uuid| topology.controller_smbios.contains(&uuid.to_lowercase()));
-    let mut places = Vec::new();
-    for inventory in inventories.values() {
-        let named = |vm: &Vm| matches!(&topology.controller_named, Some(ControllerPlace::Vm(name)) if *name == vm.name);
-        let vms = inventory.vms.values().filter(|vm| is_fed(&vm.host) && (named(vm) || is_ours(&vm.smbios_uuid)));
-        places.extend(vms.map(|vm| format!("in VM {}", vm.name)));
-        let named = |id: &HostId| matches!(&topology.controller_named, Some(ControllerPlace::Host(name)) if name == id);
-        let hosts = inventory.hosts.values().filter(|host| is_fed(&host.id) && (named(&host.id) || is_ours(&host.smbios_uuid)));
-        places.extend(hosts.map(|host| format!("on host {}", host.id)));
-    }
-    findings.extend(places.into_iter().map(|place| {
-        Finding::error(
-            "RT0415",
-            "controller",
-            format!("the controller itself runs {place}, which it would have to shut down: that domain cannot be armed."),
-            "Run the controller on a machine outside these domains' power, best a small one of its own.",
-        )
-    }));
+    findings.extend(OwnPlace::of(topology, inventories).finding("controller", topology, inventories, is_fed));
 }
 
 fn contradictions(

@@ -143,6 +143,11 @@ impl<'a> Gates<'a> {
         if self.site.is_planted(Plant::ForcedAtOnce) && matches!(action.op, Op::PowerOffVm { .. }) {
             return true;
         }
+        if self.site.is_planted(Plant::OwnHostNotLast)
+            && matches!(&action.op, Op::ShutDownHost { host } if self.site.own_place().is_host(host))
+        {
+            return true;
+        }
         let is_last_moment = action.last_safe.is_some_and(|at| self.now >= at);
         if !is_last_moment && (self.now < action.not_before || !action.gates.iter().all(|gate| self.holds(gate))) {
             return false;
@@ -190,7 +195,7 @@ impl<'a> Slots<'a> {
 }
 
 impl Site {
-    /// Whether no VM is observed active there, and none is on its way. What cannot be seen is not empty.
+    /// Whether no VM but the controller's own is observed active there, and none is on its way. What cannot be seen is not empty.
     pub(crate) fn is_host_empty(&self, host: &HostId) -> bool {
         let platform = self.config.topology.hosts.get(host).and_then(|topology| topology.platform.as_ref());
         let Some(inventory) = platform.and_then(|platform| self.inventories.get(platform)) else { return false };
@@ -198,8 +203,9 @@ impl Site {
         // Of a VM that is finished by post-copy both hosts hold a half.
         let leaves = |op: &Op| matches!(op, Op::FinishMove { from, .. } if from == host);
         let mut actions = self.run.iter().flat_map(|run| run.actions.values());
+        let own = self.own_place();
         inventory.hosts.get(host).is_some_and(|info| info.connected)
-            && !inventory.vms.values().any(|vm| vm.host == *host && vm.power.is_active())
+            && !inventory.vms.values().any(|vm| vm.host == *host && vm.power.is_active() && !own.is_vm(&vm.id))
             && !actions.any(|action| action.is_in_flight() && (comes(&action.op) || leaves(&action.op)))
     }
 
@@ -272,10 +278,9 @@ impl Site {
         let run_id = run.id;
         let attempt = run.actions.get(&action.id).map_or(1, |state| state.attempts + 1);
         if let Op::ShutDownHost { host } = &action.op
-            && self.config.topology.hosts.get(host).is_some_and(|topology| !topology.can_wake)
+            && let Some(reason) = self.why_latched(host)
             && !run.latched.contains(host)
         {
-            let reason = "it cannot be woken from here once it is down".to_owned();
             self.append(Entry::Latched { host: host.clone(), reason }, now);
         }
         if matches!(action.op, Op::ShutDownHost { .. }) {
@@ -291,6 +296,15 @@ impl Site {
         }
         self.forget_load(&action.op);
         self.after(place, Effect::Start { run: run_id, action: action.id, attempt, op: action.op.clone() });
+    }
+
+    /// Why there is no way back once that host was told to shut down.
+    fn why_latched(&self, host: &HostId) -> Option<String> {
+        if self.own_place().is_host(host) {
+            return Some("the controller itself runs on it".to_owned());
+        }
+        let can_wake = self.config.topology.hosts.get(host).is_some_and(|topology| topology.can_wake);
+        (!can_wake).then(|| "it cannot be woken from here once it is down".to_owned())
     }
 
     /// Stops whose VM is seen off since they began are done, even if nobody can be asked any more: the host may be down by now.
@@ -402,8 +416,9 @@ impl Site {
     /// A host's wanted state is composed here, from everything that says something about it.
     fn ask_after_host(&mut self, id: ActionId, state: &ActionState, now: &Now) {
         let Some(host) = state.op.host().cloned() else { return };
+        let is_own = self.own_place().is_host(&host);
         let live = self.live.entry(id).or_default();
-        let since = live.attempt_at;
+        let (since, is_of_another) = (live.attempt_at, live.is_doubted);
         if now.mono >= live.next_at {
             live.next_at = now.mono + OBSERVE_EVERY;
             self.out.push(Effect::ObserveHost(host.clone()));
@@ -425,6 +440,10 @@ impl Site {
                         Outcome::Done { detail: Some(format!("proven off by {}", evidence.proof())) },
                         now,
                     );
+                } else if is_own && is_of_another && evidence.verdict(now.mono) == HostVerdict::On {
+                    // It was told by a process that went down with it. If it goes on after all, a plan tells it again.
+                    let detail = Some("the controller runs on it again".to_owned());
+                    self.finish(id, state.attempts, Outcome::Done { detail }, now);
                 } else if topology.is_some_and(|topology| !topology.can_prove_off) && state.has_overrun {
                     let message = format!("nothing can prove that {host} is off: it has no BMC in the configuration");
                     self.fail(id, state.attempts, FailureKind::Unsupported, message, now);

@@ -2,7 +2,6 @@
 
 use crate::input::{Command, CommandReply, Effect};
 use crate::site::Site;
-use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::{DomainId, DomainMode, Entry, Finding, FindingLevel, HostId, Millis, Now, UpsId};
 
 /// Maintenance is never longer: it ends by itself.
@@ -64,7 +63,7 @@ impl Site {
                 "Look at the disk of the data directory, then arm again.",
             ));
         }
-        findings.extend(self.own_place(domain));
+        findings.extend(self.own_place_finding(domain));
         for ups in self.config.topology.domains.get(domain).iter().flat_map(|domain| &domain.upses) {
             if self.sources.get(ups).is_none_or(|source| source.reading.is_none()) {
                 findings.push(Finding::error(
@@ -88,43 +87,6 @@ impl Site {
             )),
         }
         findings.extend(self.unproven(domain));
-        findings
-    }
-
-    /// The controller must not saw off the branch it sits on: not supported yet, so it is refused.
-    fn own_place(&self, domain: &DomainId) -> Vec<Finding> {
-        let topology = &self.config.topology;
-        let refuse = |what: String| {
-            Finding::error(
-                "RT0415",
-                format!("domain {domain}"),
-                format!("The controller itself runs {what}, which this domain would shut down in the middle of its own run."),
-                "Run the controller on a machine outside this domain's power, best a small one of its own.",
-            )
-        };
-        let hosts: Vec<&HostId> = self.hosts_of(domain).collect();
-        let mine =
-            |uuid: &Option<String>| uuid.as_ref().is_some_and(|uuid| topology.controller_smbios.contains(&uuid.to_lowercase()));
-        let mut findings = Vec::new();
-        for inventory in self.inventories.values() {
-            for vm in inventory.vms.values().filter(|vm| hosts.contains(&&vm.host)) {
-                let is_named = matches!(&topology.controller_named, Some(ControllerPlace::Vm(name)) if *name == vm.name);
-                if is_named || mine(&vm.smbios_uuid) {
-                    findings.push(refuse(format!("in VM {}", vm.name)));
-                }
-            }
-            for host in inventory.hosts.values().filter(|host| hosts.contains(&&host.id)) {
-                if mine(&host.smbios_uuid) {
-                    findings.push(refuse(format!("on host {}", host.id)));
-                }
-            }
-        }
-        if let Some(ControllerPlace::Host(host)) = &topology.controller_named
-            && hosts.contains(&host)
-        {
-            findings.push(refuse(format!("on host {host}")));
-        }
-        findings.dedup();
         findings
     }
 

@@ -27,6 +27,7 @@ impl Site {
             charges: self.sources.iter().filter_map(|(id, source)| self.charge_facts(id, source, now)).collect(),
             watts: self.sources.iter().filter_map(|(id, source)| self.watts_of(id, source)).collect(),
             inventories: &self.inventories,
+            own: self.own_place(),
             needs: &self.needs,
             hosts: self.verdicts(now),
             loads: self.load_verdicts(now),

@@ -4,9 +4,10 @@
 //! Not here: what needs the truth of the world, or an outage as a whole (`sim`). Nothing here changes what is done.
 
 use crate::input::Effect;
+use crate::own_place::is_waited_for;
 use crate::site::Site;
 use crate::source::SourceKind;
-use ridethrough_model::{ActionId, Entry, HostId, Mono, Now, Op, Record, RunId, Severity, VmId};
+use ridethrough_model::{ActionId, Entry, HostId, Mono, Now, Op, Record, RunId, Severity, Vm, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One step, after it was made.
@@ -35,6 +36,7 @@ pub const INVARIANTS: &[(&str, &str, Check)] = &[
     ("S11", "records-have-no-gaps", records_have_no_gaps),
     ("S12", "records-are-of-this-controller", records_are_of_this_controller),
     ("S13", "a-step-is-no-storm", a_step_is_no_storm),
+    ("S14", "the-controllers-host-goes-last", the_controllers_host_goes_last),
 ];
 
 /// What earlier steps of this process did, as far as a later one is judged by it.
@@ -175,7 +177,9 @@ fn no_host_goes_down_over_a_running_vm(step: &Step<'_>) -> Option<String> {
         let Op::ShutDownHost { host } = op else { return None };
         let is_last = plan.actions.get(&action).and_then(|action| action.last_safe).is_some_and(|at| step.now >= at);
         let mut vms = step.site.inventories.values().flat_map(|inventory| inventory.vms.values());
-        let vm = vms.find(|vm| vm.host == *host && vm.power.is_active()).filter(|_| !is_last)?;
+        let own = step.site.own_place();
+        let is_there = |vm: &Vm| vm.host == *host && vm.power.is_active() && !own.is_vm(&vm.id);
+        let vm = vms.find(|vm| is_there(vm)).filter(|_| !is_last)?;
         Some(format!("{op} although {} is seen running there", vm.name))
     })
 }
@@ -249,4 +253,19 @@ fn a_step_is_no_storm(step: &Step<'_>) -> Option<String> {
     let vms: usize = step.site.inventories.values().map(|inventory| inventory.vms.len()).sum();
     let count = step.effects.len();
     (count > EFFECTS_MAX + EFFECTS_PER_VM_MAX * vms).then(|| format!("{count} effects of one step"))
+}
+
+/// Before its last safe moment nothing else of the plan may still be to be done: nobody watches after it.
+fn the_controllers_host_goes_last(step: &Step<'_>) -> Option<String> {
+    let (run, own) = (step.site.run.as_ref()?, step.site.own_place().host?);
+    let plan = run.plan.as_ref()?;
+    let is_own = |op: &Op| matches!(op, Op::ShutDownHost { host } if *host == own);
+    let (action, op) = step.intended().find(|(_, op)| is_own(op))?;
+    if plan.actions.get(&action)?.last_safe.is_some_and(|at| step.now >= at) {
+        return None;
+    }
+    let is_open = |id: &ActionId| run.actions.get(id).is_none_or(|state| !state.is_settled());
+    let mut others = plan.actions.values().filter(|other| !other.observe_only && is_waited_for(&own, &other.op));
+    let open = others.find(|other| is_open(&other.id))?;
+    Some(format!("{op}, on which the controller runs, before: {}", open.op))
 }

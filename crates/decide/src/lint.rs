@@ -48,7 +48,9 @@ fn covers_every_vm(plan: &Plan, snapshot: &Snapshot<'_>, findings: &mut Vec<Find
         .filter_map(|action| action.op.vm())
         .collect();
     for vm in snapshot.vms().filter(|vm| vm.power.is_active() && is_saved(snapshot, &vm.host)) {
-        if !handled.contains(&vm.id) {
+        // The controller's own goes down with its host, if it cannot move.
+        let is_own = snapshot.own.is_vm(&vm.id) && snapshot.own.is_host(&vm.host);
+        if !is_own && !handled.contains(&vm.id) {
             findings.push(error(
                 format!("VM {}", vm.name),
                 format!("It runs on {}, whose power ends, and nothing is planned for it.", vm.host),

@@ -4,6 +4,7 @@
 //! A step that means the same as one of an earlier plan keeps that number, so what is in flight is carried on and never begun
 //! twice.
 
+use crate::own_place::own_host_goes_last;
 use crate::run::ActionPhase;
 use crate::snapshot::{Snapshot, Want};
 use crate::{needs, plan_back, plan_guards, plan_hooks, plan_hosts, plan_loads, plan_outage};
@@ -82,6 +83,7 @@ pub fn plan(snapshot: &Snapshot<'_>, ids: &mut Ids) -> (Plan, PlanReport) {
     plan_guards::draft(snapshot, &at_risk, &mut steps, &mut report);
     plan_back::draft(snapshot, &mut steps, &mut report);
     needs::order(snapshot, &mut steps);
+    own_host_goes_last(snapshot, &mut steps);
     plan_guards::draft_back(snapshot, &mut steps, &mut report);
     plan_hooks::draft(snapshot, &at_risk, &mut steps);
     let of_loads = loads.iter().flat_map(|load| load.upses.iter());

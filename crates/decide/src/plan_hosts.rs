@@ -14,7 +14,7 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
         }
         let op = Op::ShutDownHost { host: host.id.clone() };
         let carries_vms = host.topology.platform.is_some();
-        let (not_before, text) = if carries_vms {
+        let (not_before, text) = if carries_vms && !snapshot.own.is_host(host.id) {
             (host.since, format!("{} saves the battery as soon as it is empty.", host.id))
         } else {
             (host.shut_down_at(), format!("{} runs to its last safe moment.", host.id))
@@ -27,7 +27,10 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
             let paused = pause_autostart(snapshot, host, steps);
             step.needs.extend(paused.into_iter().map(Need::Settled));
             let is_never = snapshot.vms().any(|vm| {
-                vm.host == *host.id && vm.power.is_active() && snapshot.policy.tier_of(vm).force_off == ForceOff::Never
+                vm.host == *host.id
+                    && vm.power.is_active()
+                    && !snapshot.is_own(vm)
+                    && snapshot.policy.tier_of(vm).force_off == ForceOff::Never
             });
             let empty = Need::HostEmpty(host.id.clone());
             if is_never { step.needs_hard.push(empty) } else { step.needs.push(empty) }
@@ -45,7 +48,7 @@ fn after_force(host: &ActingHost<'_>, steps: &[Step]) -> Mono {
 
 fn pause_autostart(snapshot: &Snapshot<'_>, host: &ActingHost<'_>, steps: &mut Vec<Step>) -> Vec<Op> {
     let mut paused = Vec::new();
-    for vm in snapshot.vms().filter(|vm| vm.host == *host.id && vm.autostart == Some(true)) {
+    for vm in snapshot.vms().filter(|vm| vm.host == *host.id && vm.autostart == Some(true) && !snapshot.is_own(vm)) {
         let is_moving = steps.iter().any(|step| matches!(&step.op, Op::MoveVm { vm: moving, .. } if *moving == vm.id));
         if is_moving {
             // Its definition leaves with it.

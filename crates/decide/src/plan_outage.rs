@@ -133,8 +133,18 @@ pub(crate) fn draft(snapshot: &Snapshot<'_>, hosts: &[ActingHost<'_>], steps: &m
     report.findings.extend(optimum.findings.iter().cloned());
     let place = |vm: &Vm| optimum.order(&vm.id);
     vms.sort_by(|a, b| (a.0, place(a.2), &a.2.name, &a.2.id).cmp(&(b.0, place(b.2), &b.2.name, &b.2.id)));
+    // Whoever carries on the run is brought to safety first.
+    vms.sort_by_key(|(_, _, vm, _)| !snapshot.is_own(vm));
     for (rank, tier, vm, host) in vms {
         let mut reasons = Vec::new();
+        if snapshot.is_own(vm) {
+            if !draft_move(snapshot, host, (rank, &tier), vm, (&mut room, &mut lanes), (steps, report), &mut reasons) {
+                reasons.push("the controller runs in it".to_owned());
+                let words = format!("goes down with {}, last", host.id);
+                report.fates.insert(vm.id.clone(), fate(vm, &tier, words, reasons.join("; "), None));
+            }
+            continue;
+        }
         // What is shut down is not saved: a rung behind that is out of reach.
         let mut rungs = tier.on_outage.iter().take_while(|rung| **rung != OnOutage::ShutDown);
         let is_saved = rungs.any(|rung| match rung {
@@ -402,8 +412,9 @@ pub(crate) fn host_must_act_at(snapshot: &Snapshot<'_>, id: &HostId, topology: &
     let mut slowest = Millis::ZERO;
     for vm in snapshot.vms().filter(|vm| vm.host == *id && vm.power.is_active()) {
         let tier = snapshot.policy.tier_of(vm);
+        let is_own = snapshot.is_own(vm);
         slowest = slowest.max(tier.stop_budget + time_before_stop(snapshot.topology, HookOf::Tier(tier.name.clone())));
-        if tier.on_outage.contains(&OnOutage::Move) && vm.move_blockers.is_empty() {
+        if (is_own || tier.on_outage.contains(&OnOutage::Move)) && vm.move_blockers.is_empty() {
             moves = moves + move_time(snapshot, vm).unwrap_or_default();
         }
     }

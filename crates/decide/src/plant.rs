@@ -97,6 +97,8 @@ plants! {
     StaleEpoch,
     /// What a later plan does not want any more is started all the same.
     SupersededStarts,
+    /// The controller's own host goes down as soon as anything does.
+    OwnHostNotLast,
 }
 
 /// What a charge would be if nobody asked.

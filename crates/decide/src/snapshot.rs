@@ -3,6 +3,7 @@
 use crate::batteries::BatteryFacts;
 use crate::evidence::HostVerdict;
 use crate::feed::{FeedHealth, HostRisk, SourceFacts, feed_health, risk};
+use crate::own_place::OwnPlace;
 use crate::run::{ActionPhase, ActionState, RunState, Side};
 use ridethrough_model::entry::Home;
 use ridethrough_model::{
@@ -137,6 +138,8 @@ pub struct Snapshot<'a> {
     pub watts: BTreeMap<UpsId, Milliwatts>,
     /// What runs where, as believed.
     pub inventories: &'a BTreeMap<PlatformId, Inventory>,
+    /// Where the controller itself stands.
+    pub own: OwnPlace,
     /// Who needs whom.
     pub needs: &'a Needs,
     /// Hosts, as composed from all evidence.
@@ -198,9 +201,14 @@ impl Snapshot<'_> {
             .unwrap_or_else(|| id.to_string())
     }
     /// How the host's power is doing. Where it needs a load that is told to stop, its power ends when that must begin: the load
-    /// outlives whatever uses it.
+    /// outlives whatever uses it. What is at risk must be over before the controller's own host goes.
     #[must_use]
     pub fn host_risk(&self, host: &HostId) -> HostRisk {
+        let risk = self.risk_by_feeds(host);
+        if self.own.is_host(host) { risk } else { self.before_watch_ends(risk) }
+    }
+    /// How the power of that host is doing by its feeds and by the loads it needs.
+    pub(crate) fn risk_by_feeds(&self, host: &HostId) -> HostRisk {
         let Some(topology) = self.topology.hosts.get(host) else { return HostRisk::Unknown };
         let own = risk(&topology.feeds, topology.feeds_min, &self.sources, self.now);
         self.stoppable_needs(topology).fold(own, |own, (_, load)| match self.load_risk(load) {

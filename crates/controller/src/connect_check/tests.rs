@@ -68,7 +68,7 @@ async fn a_tier_without_vms_and_a_vm_in_two_tiers_are_found() {
 async fn our_own_vm_in_a_domain_is_found() {
     let world = one_rack();
     let mut config = config(&world);
-    config.topology.controller_named = Some(ControllerPlace::Vm("web-1".to_owned()));
+    config.topology.controller_named = Some(ridethrough_model::topology::ControllerPlace::Vm("web-1".to_owned()));
     let findings = check(&endpoints(&world), &config, Mono(1)).await;
     assert_eq!(findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["RT0415"]);
 }

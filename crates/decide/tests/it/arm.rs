@@ -2,7 +2,6 @@
 
 use crate::stage::{Stage, config};
 use ridethrough_decide::{Command, CommandReply};
-use ridethrough_model::topology::ControllerPlace;
 use ridethrough_model::*;
 
 fn observe(stage: &mut Stage) {
@@ -37,22 +36,6 @@ fn an_observing_domain_journals_what_it_would_do_and_does_nothing() {
     assert!(planned.iter().all(|action| action.observe_only));
     stage.mains_back("rack-a");
     stage.play_until("run ended ObservedOnly", 200);
-}
-
-#[test]
-fn the_controller_does_not_arm_the_domain_it_stands_in() {
-    for place in ["uuid-of-kvm1", "uuid-of-db"] {
-        let mut config = config();
-        config.topology.controller_smbios = [place.to_owned()].into();
-        let mut stage = Stage::with(config, &[("db", "critical", "kvm1")]);
-        let refusal = arm(&mut stage, "rack-a").expect_err("it would shut itself down").join("\n");
-        assert!(refusal.contains("RT0415") && refusal.contains("outside this domain's power"), "{refusal}");
-        assert!(arm(&mut stage, "rack-b").is_ok());
-    }
-    let mut config = config();
-    config.topology.controller_named = Some(ControllerPlace::Vm("db".into()));
-    let mut stage = Stage::with(config, &[("db", "critical", "kvm1")]);
-    assert!(arm(&mut stage, "rack-a").is_err());
 }
 
 #[test]

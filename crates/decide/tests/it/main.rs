@@ -17,6 +17,7 @@ mod loads;
 mod masters;
 mod optimum;
 mod outage;
+mod own_place;
 mod ready;
 mod reconfigure;
 mod recover;

@@ -21,7 +21,7 @@ type Story = (&'static str, fn(&mut Stage));
 
 const STORIES: [Story; 14] = [
     ("bad input gets an error a person can act on", bad_input::wrong_credentials_and_names),
-    ("a domain observes until it is armed, and never the one the controller stands in", bad_input::arming),
+    ("a domain observes until it is armed, and the one the controller stands in says who finishes the job", bad_input::arming),
     ("rule 12: it calls nobody who is not configured", bad_input::rule_12_calls_nobody_else),
     ("mains back after seconds: nothing was touched", outage::short),
     ("mains lost, shed, moved, host off, mains back, everything home", outage::whole),
