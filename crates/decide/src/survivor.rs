@@ -14,6 +14,9 @@ use crate::source::SourceKind;
 use ridethrough_model::{Feed, Finding, HostId, Millis, Milliwatts, Mono, Now, Severity, Topology, UpsId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So near its end nobody knows whether a UPS still gives.
+const HANDED_OVER: Millis = Millis::from_secs(5);
+
 /// A UPS that cannot carry what another one leaves to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Overload {
@@ -101,6 +104,10 @@ impl Site {
         }
         for overload in self.overloads(sources, now) {
             let Some((at, margin)) = ends.get(&overload.lost) else { continue };
+            // At its very end it may have handed over already: then the survivor's own load says it, and counting twice would be wrong.
+            if *at + *margin <= now + HANDED_OVER {
+                continue;
+            }
             if let Some(source) = sources.get_mut(&overload.survivor)
                 && source.deadline.is_some_and(|own| *at < own)
             {
