@@ -52,8 +52,8 @@ impl Part {
     fn time_max(self) -> Duration {
         let minutes = match self {
             Self::Fmt | Self::Tidy => 5,
-            Self::Seeds => 15,
             Self::Clippy | Self::Build | Self::Test => 20,
+            Self::Seeds => 25,
             Self::Lab => 30,
         };
         Duration::from_secs(minutes * 60)
