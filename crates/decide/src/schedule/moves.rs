@@ -144,13 +144,22 @@ impl Base {
 
 /// The best set found: several orders, and of each the longest beginning with which everything fits.
 pub(super) fn best_base(shape: &Shape<'_>) -> Base {
-    let mut best = Base::new(shape, Vec::new());
+    let stays = Base::new(shape, Vec::new());
+    let mut best = stays.clone();
     for order in orders(shape) {
         if order.is_empty() {
             break;
         }
         let mut found = variants(shape, &order, order.len());
-        if !found.load.fits(shape) {
+        if !found.load.fits(shape) && !stays.load.fits(shape) && order.len() <= SMALL {
+            // Even with nobody moving it does not fit: then no beginning says anything about a longer or a shorter one.
+            let Some(fitting) =
+                (1..order.len()).rev().map(|count| variants(shape, &order, count)).find(|base| base.load.fits(shape))
+            else {
+                continue;
+            };
+            found = fitting;
+        } else if !found.load.fits(shape) {
             let (mut low, mut high) = (0, order.len());
             while low + 1 < high {
                 let middle = usize::midpoint(low, high);

@@ -90,7 +90,10 @@ fn in_order(problem: &Problem, effort: Effort, warm: &Warm) -> Solution {
     }
     let base = best_base(&shape);
     if !base.load.fits(&shape) {
-        return emergency(&shape);
+        // What was decided a moment ago may still do where nothing new is found.
+        let earlier = warm.draft.as_ref().filter(|_| !warm.prices.is_empty());
+        let kept = earlier.and_then(|draft| kept(&shape, draft, &cheapest(&shape), &warm.prices));
+        return kept.filter(|kept| kept.fits).unwrap_or_else(|| emergency(&shape));
     }
     shape.grant_wishes(&base.draft);
     let base = Base::new(&shape, base.order);

@@ -106,3 +106,14 @@ proptest! {
         prop_assert!((rich.fits, rich.saved, rich.value) >= (poor.fits, poor.saved, poor.value), "{} from {}", rich.value, poor.value);
     }
 }
+
+/// Found by the promise above: with more room more moves were tried, and as neither all of them nor none did, everything was stopped.
+#[test]
+fn a_plan_is_found_where_neither_all_moves_nor_none_fit() {
+    let (mut problem, _) = odd(965_563);
+    problem.hold = 0;
+    problem.goals.fill(0);
+    let (poor, rich) = (planned(&problem), planned(&richer(&problem, 1)));
+    assert!(poor.fits && rich.fits, "{} and {}", poor.fits, rich.fits);
+    assert!((rich.saved, rich.value) >= (poor.saved, poor.value), "{rich:?} from {poor:?}");
+}
