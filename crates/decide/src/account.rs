@@ -240,9 +240,11 @@ impl Account {
     fn take_back(&mut self, action: ActionId) {
         let Some(unsent) = self.steps.get(&action).map(|step| step.op.clone()) else { return };
         let is_sent = |id: &ActionId, step: &StepAccount| *id != action && (step.outcome != Some("dropped") || step.attempts > 1);
+        // A VM counts once, on whichever host it was.
         let is_same = |op: &Op| {
             let is_kind = std::mem::discriminant(op) == std::mem::discriminant(&unsent);
-            (is_kind || op.is_clean_stop() && unsent.is_clean_stop()) && op.vm() == unsent.vm() && op.host() == unsent.host()
+            let is_about = if unsent.vm().is_some() { op.vm() == unsent.vm() } else { op.host() == unsent.host() };
+            (is_kind || op.is_clean_stop() && unsent.is_clean_stop()) && is_about
         };
         if self.steps.iter().any(|(id, step)| is_sent(id, step) && is_same(&step.op)) {
             return;
@@ -292,4 +294,37 @@ impl Account {
 /// The time between two moments of one boot.
 fn between(from: &Now, to: &Now) -> Option<Millis> {
     (from.boot_id == to.boot_id).then(|| to.mono.since(from.mono))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ridethrough_model::PlatformId;
+
+    #[test]
+    fn what_was_never_sent_counts_as_done_to_nobody_unless_it_was_sent_before() {
+        let vm = VmId::of(&PlatformId::new("kvm"), "1");
+        let stop = |host: &str| Op::ShutDownVm { vm: vm.clone(), host: host.into() };
+        let step = |op: Op, outcome| StepAccount {
+            op,
+            why: String::new(),
+            planned_at: Mono(0),
+            last_safe: None,
+            budget: Millis::ZERO,
+            began: None,
+            ended: None,
+            attempts: 1,
+            outcome: Some(outcome),
+            has_overrun: false,
+        };
+        let told = |steps: Vec<StepAccount>| {
+            let steps = (1..).map(ActionId).zip(steps).collect();
+            let mut account = Account { steps, stopped: [vm.clone()].into(), ..Account::default() };
+            account.take_back(ActionId(1));
+            account.stopped.len()
+        };
+        assert_eq!(told(vec![step(stop("h1"), "dropped")]), 0);
+        assert_eq!(told(vec![step(stop("h1"), "dropped"), step(stop("h2"), "done")]), 1, "it was stopped, on another host");
+        assert_eq!(told(vec![step(stop("h1"), "dropped"), step(stop("h2"), "dropped")]), 0);
+    }
 }
