@@ -171,7 +171,13 @@ impl Site {
                     timer.has_fired = true;
                 }
             }
-            Entry::TimerEnded { host, .. } => self.forget_timer(host, record.mono_in(now).unwrap_or(now.mono)),
+            Entry::TimerEnded { host, .. } => match record.mono_in(now) {
+                Some(at) => self.forget_timer(host, at),
+                // It ended under another boot's clock: what it told then is long off.
+                None => {
+                    self.timers.remove(host);
+                }
+            },
             _ => {}
         }
     }
